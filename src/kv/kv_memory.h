@@ -1,0 +1,14 @@
+/* The in-memory twin of kv.h: an ordered tree, for tests and the simulator. */
+#ifndef KV_KV_MEMORY_H
+#define KV_KV_MEMORY_H
+
+#include "kv/kv.h"
+
+/* An empty store. NO_MEMORY. kv_close frees it. */
+enum conclave_code kv_memory_open(struct kv **kv) MUST_USE;
+
+/* Tests: the `countdown`-th put, remove or commit from now fails with IO, once (1 is the next; 0 never). */
+void kv_memory_fault_arm(struct kv *kv, uint64_t countdown);
+bool kv_memory_fault_hit(const struct kv *kv);
+
+#endif
