@@ -1,0 +1,88 @@
+/* The client side of a node: connections' bytes in, MessagePack-RPC, admission, answers out. No I/O of its own.
+ *
+ * The host (the daemon, or a simulator) hands in what connections received and sends what comes out; it checks
+ * signatures for the api on whatever threads it has, and passes on what the replica's host functions say
+ * (api_decided, api_readable, api_event), which only queue: api_run then does the work and may call the replica.
+ *
+ * The happy path of `submit` is: bytes -> codec_scan -> request -> envelope_decode -> author's key (replica_author) -> host->verify -> api_verified ->
+ * replica_submit -> api_decided -> response. The failure modes: every refusal of PROTOCOL.md; an author unknown here may be known elsewhere: then
+ * a linearizable read is made first and the key looked up again, before `unknown_author` is said; a connection
+ * that closes on the way (its requests are dropped, its commands go on).
+ * Single-threaded. docs/PROTOCOL.md is the contract with clients.
+ */
+#ifndef API_API_H
+#define API_API_H
+
+#include <conclave/codes.h>
+
+#include "auth/auth.h"
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "consensus/replica.h"
+
+struct api;
+
+/* One signature to check. The host calls auth_verify(public_key, message, signature) on any thread, stores `valid`, and hands it back by
+ * api_verified on the loop. The api owns the memory. */
+struct api_verification {
+    uint8_t public_key[AUTH_PUBLIC_KEY_BYTES];
+    struct slice message;
+    uint8_t signature[AUTH_SIGNATURE_BYTES];
+    bool valid;
+    struct api_verification *next; /* for the host's queue */
+};
+
+/* A peer connection as `status` shows it. */
+struct api_peer {
+    uint64_t node_id;
+    bool connected;
+    const char *error; /* static text: "", "refused", "wrong_cluster", "timed_out", "closed", ... */
+    bool seen;
+    uint64_t last_seen_ms_ago;
+};
+
+struct api_host {
+    void *context;
+    /* Sends bytes on a connection, in order. Never fails: a connection that cannot take them is closed by the host, which then calls
+     * api_connection_closed later. */
+    void (*send)(void *context, uint64_t connection_id, struct slice bytes);
+    /* Closes a connection after what was sent is out. api_connection_closed follows. */
+    void (*close)(void *context, uint64_t connection_id);
+    void (*verify)(void *context, struct api_verification *verification);
+    /* The peer connections now: at most LIMIT_NODES, returns how many. */
+    unsigned (*peers)(void *context, struct api_peer *peers);
+};
+
+struct api_config {
+    struct replica *replica; /* not owned */
+    const struct clock *clock;
+    const struct api_host *host;
+    const char *version; /* of the program */
+};
+
+/* NO_MEMORY. */
+enum conclave_code api_open(const struct api_config *config, struct api **api) MUST_USE;
+void api_close(struct api *api);
+
+/* A client connected. BUSY when there are too many: the host closes it. Ids are never used again. */
+enum conclave_code api_connection_opened(struct api *api, uint64_t connection_id) MUST_USE;
+void api_connection_received(struct api *api, uint64_t connection_id, struct slice bytes);
+void api_connection_closed(struct api *api, uint64_t connection_id);
+
+void api_verified(struct api *api, struct api_verification *verification);
+
+/* From the replica's host functions: these only queue. */
+void api_decided(struct api *api, uint64_t token, enum conclave_code code, struct slice reply);
+void api_readable(struct api *api, uint64_t token, enum conclave_code code);
+void api_event(struct api *api, struct slice event);
+
+/* Does what was queued. Call it after every call into the replica or the api, from the loop. */
+void api_run(struct api *api);
+
+/* New requests are answered `shutting_down` from now on; those under way go on. */
+void api_stop(struct api *api);
+
+uint64_t api_connection_count(const struct api *api);
+uint64_t api_requests_under_way(const struct api *api);
+
+#endif
