@@ -1,8 +1,6 @@
 /* A growable byte buffer with a limit and a remembered failure. */
 #include "base/buffer.h"
 
-#include <stdlib.h>
-
 #include "base/memory.h"
 
 #define BUFFER_CAPACITY_MIN 256u
@@ -44,9 +42,11 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
     if (size <= buffer->capacity - buffer->size && buffer->data != NULL) {
         return buffer->data + buffer->size;
     }
-    size_t capacity = buffer->capacity < BUFFER_CAPACITY_MIN ? BUFFER_CAPACITY_MIN : buffer->capacity;
-    while (capacity < buffer->size + size) {
-        capacity *= 2;
+    size_t needed = buffer->size + size; /* at most the limit, so it does not overflow */
+    size_t capacity = buffer->capacity < BUFFER_CAPACITY_MIN ? BUFFER_CAPACITY_MIN
+                                                             : buffer->capacity;
+    while (capacity < needed) {
+        capacity = capacity > SIZE_MAX / 2 ? needed : capacity * 2;
     }
     uint8_t *data = memory_resize(buffer->data, capacity);
     if (data == NULL) {

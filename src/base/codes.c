@@ -37,7 +37,8 @@ enum conclave_code conclave_code_from_name(const char *name, size_t name_size)
 {
     ASSERT(name != NULL);
     for (int code = 0; code < CONCLAVE_CODE_COUNT; code++) {
-        if (strlen(codes[code].name) == name_size && memcmp(codes[code].name, name, name_size) == 0) {
+        if (strlen(codes[code].name) == name_size &&
+            memcmp(codes[code].name, name, name_size) == 0) {
             return (enum conclave_code)code;
         }
     }

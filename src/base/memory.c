@@ -6,7 +6,7 @@
 static uint64_t fault_countdown; /* 0: not armed */
 static int fault_hit;
 
-static int memory_fault(void)
+int memory_fault_next(void)
 {
     if (__builtin_expect(fault_countdown == 0, 1)) {
         return 0;
@@ -22,19 +22,19 @@ static int memory_fault(void)
 void *memory_allocate(size_t size)
 {
     ASSERT(size > 0);
-    return memory_fault() ? NULL : malloc(size);
+    return memory_fault_next() ? NULL : malloc(size);
 }
 
 void *memory_allocate_zeroed(size_t count, size_t size)
 {
     ASSERT(count > 0 && size > 0);
-    return memory_fault() ? NULL : calloc(count, size);
+    return memory_fault_next() ? NULL : calloc(count, size);
 }
 
 void *memory_resize(void *data, size_t size)
 {
     ASSERT(size > 0);
-    return memory_fault() ? NULL : realloc(data, size);
+    return memory_fault_next() ? NULL : realloc(data, size);
 }
 
 void memory_free(void *data)

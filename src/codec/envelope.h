@@ -1,8 +1,9 @@
 /* Commands as bytes: the envelope that an author signs, and the batch that a log entry carries.
  *
  * docs/PROTOCOL.md, "Commands", is the format of a command. A batch is the content of a log entry:
- * the MessagePack array [version 1, time ms, [poll id, ...], [command, ...]], where the poll ids are the polls that the leader
- * found due for closing, and each command is a bin that holds [envelope, signature].
+ * the MessagePack array [version 1, time ms, [poll id, ...], [command, ...]], where the poll ids
+ * are the polls that the leader found due for closing, and each command is a bin that holds
+ * [envelope, signature].
  */
 #ifndef CODEC_ENVELOPE_H
 #define CODEC_ENVELOPE_H
@@ -10,9 +11,9 @@
 #include "base/buffer.h"
 #include "codec/reader.h"
 
-#define ENVELOPE_VERSION 1u
-#define ENVELOPE_CLUSTER_BYTES 16u
-#define ENVELOPE_NONCE_BYTES 16u
+#define ENVELOPE_VERSION         1u
+#define ENVELOPE_CLUSTER_BYTES   16u
+#define ENVELOPE_NONCE_BYTES     16u
 #define ENVELOPE_SIGNATURE_BYTES 64u
 
 /* A decoded envelope; all slices point into the bytes it was decoded from, `body` into `tree`. */
@@ -28,13 +29,15 @@ struct envelope {
     struct codec_tree tree;
 };
 
-/* Decodes a command. BAD_REQUEST, BAD_VERSION, TOO_LARGE (over LIMIT_COMMAND_BYTES) or NO_MEMORY, with `error` set;
- * on success envelope_close frees. The signature is not checked here. `command` must outlive the envelope. */
-enum conclave_code envelope_decode(struct envelope *envelope, struct slice command, struct codec_error *error) MUST_USE;
+/* Decodes a command. BAD_REQUEST, BAD_VERSION, TOO_LARGE (over LIMIT_COMMAND_BYTES) or NO_MEMORY,
+ * with `error` set; on success envelope_close frees. The signature is not checked here. `command`
+ * must outlive the envelope. */
+enum conclave_code envelope_decode(struct envelope *envelope, struct slice command,
+                                   struct codec_error *error) MUST_USE;
 void envelope_close(struct envelope *envelope);
 
-/* Writes the head of an envelope: the caller then writes the body, one map. Everything in `head` but cluster, author, nonce,
- * not_after_ms and kind is ignored. */
+/* Writes the head of an envelope: the caller then writes the body, one map. Everything in `head`
+ * but cluster, author, nonce, not_after_ms and kind is ignored. */
 void envelope_write_head(struct buffer *buffer, const struct envelope *head);
 
 /* Writes a command: [envelope, signature]. */
@@ -56,12 +59,13 @@ struct batch {
     struct codec_tree tree;
 };
 
-/* BAD_REQUEST, BAD_VERSION, NO_MEMORY. Batches come from our own log: an error here is a damaged or foreign log. */
+/* BAD_REQUEST, BAD_VERSION, NO_MEMORY. Batches come from our own log: an error here is a damaged or
+ * foreign log. */
 enum conclave_code batch_decode(struct batch *batch, struct slice data) MUST_USE;
 void batch_close(struct batch *batch);
 
 /* Writes a batch; closes and commands are the slices given. */
-void batch_write(struct buffer *buffer, uint64_t time_ms, const struct slice *closes, uint32_t close_count,
-                 const struct slice *commands, uint32_t command_count);
+void batch_write(struct buffer *buffer, uint64_t time_ms, const struct slice *closes,
+                 uint32_t close_count, const struct slice *commands, uint32_t command_count);
 
 #endif

@@ -1,7 +1,7 @@
 /* Writing MessagePack into a buffer (msgpack-c's packer underneath).
  *
- * Failures (no memory, over the buffer's limit) are remembered in the buffer's status: write all, then check
- * `buffer->status` once.
+ * Failures (no memory, over the buffer's limit) are remembered in the buffer's status: write all,
+ * then check `buffer->status` once.
  */
 #ifndef CODEC_WRITER_H
 #define CODEC_WRITER_H
@@ -16,7 +16,8 @@ void codec_write_text(struct buffer *buffer, const char *text);    /* str, NUL-t
 void codec_write_string(struct buffer *buffer, struct slice text); /* str */
 void codec_write_bytes(struct buffer *buffer, struct slice bytes); /* bin */
 void codec_write_array(struct buffer *buffer, uint32_t count);     /* then `count` values */
-void codec_write_map(struct buffer *buffer, uint32_t count);       /* then `count` keys and values */
-void codec_write_raw(struct buffer *buffer, struct slice packed);  /* bytes that are MessagePack already */
+void codec_write_map(struct buffer *buffer, uint32_t count); /* then `count` keys and values */
+void codec_write_raw(struct buffer *buffer,
+                     struct slice packed); /* bytes that are MessagePack already */
 
 #endif
