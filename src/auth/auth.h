@@ -11,8 +11,8 @@
 
 #define AUTH_PUBLIC_KEY_BYTES 32u
 #define AUTH_SECRET_KEY_BYTES 64u /* libsodium's form: seed and public key */
-#define AUTH_SIGNATURE_BYTES 64u
-#define AUTH_SHA256_BYTES 32u
+#define AUTH_SIGNATURE_BYTES  64u
+#define AUTH_SHA256_BYTES     32u
 #define AUTH_CLUSTER_ID_BYTES 16u
 
 /* A member's key pair. auth_key_wipe before it goes out of scope. */
@@ -29,7 +29,8 @@ void auth_key_generate(struct auth_key *key);
 void auth_key_from_seed(struct auth_key *key, const uint8_t seed[32]);
 void auth_key_wipe(struct auth_key *key);
 
-void auth_sign(const struct auth_key *key, struct slice message, uint8_t signature[AUTH_SIGNATURE_BYTES]);
+void auth_sign(const struct auth_key *key, struct slice message,
+               uint8_t signature[AUTH_SIGNATURE_BYTES]);
 bool auth_verify(const uint8_t public_key[AUTH_PUBLIC_KEY_BYTES], struct slice message,
                  const uint8_t signature[AUTH_SIGNATURE_BYTES]);
 
@@ -41,14 +42,22 @@ void auth_cluster_id(struct slice genesis_envelope, uint8_t cluster_id[AUTH_CLUS
 /* Key files. Text of two lines:
  *   conclave-secret-key-v1 <member id>
  *   <base64url, no padding, of the 32-byte seed>
- * written with mode 0600, never over an existing file (DUPLICATE_ID). Reading refuses a file that others may read (UNAUTHORISED), one that is
- * not of this form (BAD_REQUEST), one that is not there (NOT_FOUND); IO otherwise. `member_id` has room for LIMIT_ID_BYTES + 1. */
-enum conclave_code auth_key_save(const char *path, const char *member_id, const struct auth_key *key) MUST_USE;
+ * written with mode 0600 and synced, never over an existing file (DUPLICATE_ID); a save that fails
+ * leaves no file. Reading refuses a file that anybody but its owner may read, write or run
+ * (UNAUTHORISED), one that is not of this form or no regular file (BAD_REQUEST; so does saving for
+ * what is no id), one that is not there (NOT_FOUND; saving: the directory is not there); DISK_FULL
+ * and IO otherwise, errno then says more. `member_id` has room for LIMIT_ID_BYTES + 1; it and `key`
+ * are written only on success. */
+enum conclave_code auth_key_save(const char *path, const char *member_id,
+                                 const struct auth_key *key) MUST_USE;
 enum conclave_code auth_key_load(const char *path, char *member_id, struct auth_key *key) MUST_USE;
 
-/* Public keys as text: "ed25519:" and base64url without padding (51 bytes and a NUL). BAD_REQUEST when not of this form. */
+/* Public keys as text: "ed25519:" and base64url without padding (51 bytes and a NUL). BAD_REQUEST
+ * when not of this form. */
 #define AUTH_PUBLIC_KEY_TEXT_BYTES 52u
-void auth_public_key_text(const uint8_t public_key[AUTH_PUBLIC_KEY_BYTES], char text[AUTH_PUBLIC_KEY_TEXT_BYTES]);
-enum conclave_code auth_public_key_parse(const char *text, uint8_t public_key[AUTH_PUBLIC_KEY_BYTES]) MUST_USE;
+void auth_public_key_text(const uint8_t public_key[AUTH_PUBLIC_KEY_BYTES],
+                          char text[AUTH_PUBLIC_KEY_TEXT_BYTES]);
+enum conclave_code auth_public_key_parse(const char *text,
+                                         uint8_t public_key[AUTH_PUBLIC_KEY_BYTES]) MUST_USE;
 
 #endif
