@@ -1,14 +1,16 @@
 /* An ordered key-value store with transactions: a vtable with two twins, LMDB and in memory.
  *
- * Keys are 1 to KV_KEY_BYTES bytes, ordered as memcmp orders them, shorter first among equals. Values are 0 to
- * KV_VALUE_BYTES bytes. One write transaction at a time (the caller sees to it); read transactions see the state
- * committed when they began, and must not outlive a turn of the loop. No thread may use another's transaction.
+ * Keys are 1 to KV_KEY_BYTES bytes, ordered as memcmp orders them, shorter first among equals.
+ * Values are 0 to KV_VALUE_BYTES bytes. One write transaction at a time (the caller sees to it);
+ * read transactions see the state committed when they began, and must not outlive a turn of the
+ * loop. No thread may use another's transaction.
  *
- * Slices that kv_get and the cursor hand out are the store's: they stay valid until the next kv_put or kv_delete in
- * that transaction, or its end.
+ * Slices that kv_get, kv_seek and kv_seek_last hand out are the store's: they stay valid until the
+ * next kv_put or kv_remove in that transaction, or its end. They may be arguments of that kv_put or
+ * kv_remove itself. Where a value is handed out, its place may be NULL.
  *
- * Errors: NOT_FOUND; NO_MEMORY; DISK_FULL; IO; CORRUPT. After an error other than NOT_FOUND from a write the
- * transaction can only be aborted.
+ * Errors: NOT_FOUND; NO_MEMORY; DISK_FULL; IO; CORRUPT. After an error other than NOT_FOUND from a
+ * write the transaction can only be aborted: kv_commit then aborts it and returns that error again.
  */
 #ifndef KV_KV_H
 #define KV_KV_H
@@ -19,7 +21,7 @@
 #include "base/assert.h"
 #include "base/slice.h"
 
-#define KV_KEY_BYTES 255u
+#define KV_KEY_BYTES   255u
 #define KV_VALUE_BYTES (4u * 1024u * 1024u)
 
 struct kv;
@@ -27,13 +29,15 @@ struct kv_transaction;
 
 struct kv_operations {
     enum conclave_code (*begin)(struct kv *kv, bool write, struct kv_transaction **transaction);
-    enum conclave_code (*get)(struct kv_transaction *transaction, struct slice key, struct slice *value);
-    enum conclave_code (*put)(struct kv_transaction *transaction, struct slice key, struct slice value);
+    enum conclave_code (*get)(struct kv_transaction *transaction, struct slice key,
+                              struct slice *value);
+    enum conclave_code (*put)(struct kv_transaction *transaction, struct slice key,
+                              struct slice value);
     enum conclave_code (*remove)(struct kv_transaction *transaction, struct slice key);
-    enum conclave_code (*seek)(struct kv_transaction *transaction, struct slice from, struct slice *key,
-                               struct slice *value);
-    enum conclave_code (*seek_last)(struct kv_transaction *transaction, struct slice before, struct slice *key,
-                                    struct slice *value);
+    enum conclave_code (*seek)(struct kv_transaction *transaction, struct slice from,
+                               struct slice *key, struct slice *value);
+    enum conclave_code (*seek_last)(struct kv_transaction *transaction, struct slice before,
+                                    struct slice *key, struct slice *value);
     enum conclave_code (*commit)(struct kv_transaction *transaction);
     void (*abort)(struct kv_transaction *transaction);
     enum conclave_code (*sync)(struct kv *kv);
@@ -52,43 +56,58 @@ struct kv_transaction {
     bool write;
 };
 
-static inline MUST_USE enum conclave_code kv_begin(struct kv *kv, bool write, struct kv_transaction **transaction)
+static inline MUST_USE enum conclave_code kv_begin(struct kv *kv, bool write,
+                                                   struct kv_transaction **transaction)
 {
     return kv->operations->begin(kv, write, transaction);
 }
 
-static inline MUST_USE enum conclave_code kv_get(struct kv_transaction *transaction, struct slice key,
-                                                 struct slice *value)
+static inline MUST_USE enum conclave_code kv_get(struct kv_transaction *transaction,
+                                                 struct slice key, struct slice *value)
 {
     return transaction->operations->get(transaction, key, value);
 }
 
-static inline MUST_USE enum conclave_code kv_put(struct kv_transaction *transaction, struct slice key,
-                                                 struct slice value)
+static inline MUST_USE enum conclave_code kv_put(struct kv_transaction *transaction,
+                                                 struct slice key, struct slice value)
 {
     ASSERT(transaction->write);
     ASSERT(key.size > 0 && key.size <= KV_KEY_BYTES && value.size <= KV_VALUE_BYTES);
     return transaction->operations->put(transaction, key, value);
 }
 
-/* NOT_FOUND when the key is not there. */
-static inline MUST_USE enum conclave_code kv_remove(struct kv_transaction *transaction, struct slice key)
+/* NOT_FOUND when the key is not there: the transaction goes on. */
+static inline MUST_USE enum conclave_code kv_remove(struct kv_transaction *transaction,
+                                                    struct slice key)
 {
     ASSERT(transaction->write);
     return transaction->operations->remove(transaction, key);
 }
 
-/* The first pair whose key is `from` or after it; NOT_FOUND at the end. To go on, seek the key with one zero
- * byte appended (kv_key_after does it). */
-static inline MUST_USE enum conclave_code kv_seek(struct kv_transaction *transaction, struct slice from,
-                                                  struct slice *key, struct slice *value)
+/* The first pair whose key is `from` or after it; NOT_FOUND at the end. To go on, seek the key with
+ * one zero byte appended (kv_key_after does it). An empty `from` is before every key. */
+static inline MUST_USE enum conclave_code kv_seek(struct kv_transaction *transaction,
+                                                  struct slice from, struct slice *key,
+                                                  struct slice *value)
 {
     return transaction->operations->seek(transaction, from, key, value);
 }
 
+/* The least key after `key`, made in `next`: where a walk goes on. */
+static inline struct slice kv_key_after(struct slice key, uint8_t next[KV_KEY_BYTES + 1])
+{
+    ASSERT(key.size <= KV_KEY_BYTES);
+    if (key.size > 0) {
+        memcpy(next, key.data, key.size);
+    }
+    next[key.size] = 0;
+    return slice_of(next, key.size + 1);
+}
+
 /* The last pair whose key is before `before`; NOT_FOUND when there is none. */
-static inline MUST_USE enum conclave_code kv_seek_last(struct kv_transaction *transaction, struct slice before,
-                                                       struct slice *key, struct slice *value)
+static inline MUST_USE enum conclave_code kv_seek_last(struct kv_transaction *transaction,
+                                                       struct slice before, struct slice *key,
+                                                       struct slice *value)
 {
     return transaction->operations->seek_last(transaction, before, key, value);
 }

@@ -1,7 +1,8 @@
 /* A write transaction that folds every put and remove into a running digest (XXH3-128), in order.
  *
- * Two replicas that made the same writes from the same start have the same digest: this is how I3 (different state
- * digests at one applied index) is watched. It guards against accidents, not against liars.
+ * Two replicas that made the same writes from the same start have the same digest: this is how I3
+ * (different state digests at one applied index) is watched. It guards against accidents, not
+ * against liars.
  */
 #ifndef KV_KV_DIGEST_H
 #define KV_KV_DIGEST_H
@@ -23,7 +24,8 @@ enum conclave_code kv_digest_open(struct kv_digest *digest, struct kv_transactio
 /* The digest over `previous` and all writes so far. */
 void kv_digest_value(const struct kv_digest *digest, uint8_t value[KV_DIGEST_BYTES]);
 
-/* Frees what kv_digest_open took; does not end `inner`. Commit and abort are called on `inner`, never on the wrapper. */
+/* Frees what kv_digest_open took; does not end `inner`. Commit and abort are called on `inner`,
+ * never on the wrapper. */
 void kv_digest_close(struct kv_digest *digest);
 
 #endif
