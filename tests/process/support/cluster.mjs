@@ -1,0 +1,182 @@
+// A real cluster for tests: starts cluster/local in a temporary directory, runs the conclave command line, and reads what it prints.
+// Every process it starts is stopped when the test ends, whatever happened.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const sourceDirectory = process.env.CONCLAVE_SOURCE_DIR ?? fileURLToPath(new URL('../../..', import.meta.url));
+export const binaryDirectory = process.env.CONCLAVE_BIN_DIR ?? path.join(sourceDirectory, 'build/release');
+
+const program = path.join(binaryDirectory, 'conclave');
+
+// Runs a program to its end: {status, signal, out, error}. Never rejects because of the program's own failure.
+export function run(file, args, { environment = {}, input = '', timeoutMs = 120_000, directory } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      cwd: directory,
+      env: { ...process.env, NO_COLOR: '1', ...environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const out = [];
+    const error = [];
+    const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+    child.stdout.on('data', (data) => out.push(data));
+    child.stderr.on('data', (data) => error.push(data));
+    child.on('error', reject);
+    child.stdin.on('error', () => {}); // it need not read its input
+    child.stdin.end(input);
+    child.on('close', (status, signal) => {
+      clearTimeout(timer);
+      resolve({ status, signal, out: Buffer.concat(out).toString(), error: Buffer.concat(error).toString() });
+    });
+  });
+}
+
+// Waits until `condition` (async) gives something true, or fails after the time.
+export async function until(what, condition, timeoutMs = 20_000) {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20)); // between two looks at the condition
+  }
+}
+
+// A base such that the ports base+1..base+7 and base+101..base+107 are free now.
+async function freePortBase() {
+  const free = (port) =>
+    new Promise((resolve) => {
+      const server = net.createServer();
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const base = 12000 + Math.floor(Math.random() * 15000);
+    const ports = [1, 2, 3, 4, 5, 6, 7].flatMap((n) => [base + n, base + 100 + n]);
+    const all = await Promise.all(ports.map(free));
+    if (all.every(Boolean)) return base;
+  }
+  throw new Error('no free range of ports');
+}
+
+export class Cluster {
+  // Starts a cluster of `nodes` nodes and returns once a write is committed. `t` is node:test's context: it cleans up.
+  static async start(t, nodes) {
+    const cluster = new Cluster();
+    cluster.nodes = nodes;
+    cluster.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'conclave-test-'));
+    cluster.data = path.join(cluster.directory, 'cluster');
+    cluster.portBase = await freePortBase();
+    t.after(() => cluster.stop());
+    await cluster.local('up', '--nodes', String(nodes));
+    return cluster;
+  }
+
+  async stop() {
+    if (fs.existsSync(path.join(this.data, 'nodes'))) await this.local('down');
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  // cluster/local, which must succeed.
+  async local(...args) {
+    const result = await run(path.join(sourceDirectory, 'cluster/local'),
+      ['--dir', this.data, '--port', String(this.portBase), ...args],
+      { environment: { CONCLAVE_BIN_DIR: binaryDirectory } });
+    if (result.status !== 0) {
+      throw new Error(`cluster/local ${args.join(' ')}: exit ${result.status}\n${result.out}${result.error}${this.logTails()}`);
+    }
+    return result.out;
+  }
+
+  logTails() {
+    if (!fs.existsSync(this.data)) return '';
+    return fs.readdirSync(this.data).filter((name) => /^node\d\.(log|err)$/.test(name))
+      .map((name) => `--- ${name}\n${fs.readFileSync(path.join(this.data, name), 'utf8').split('\n').slice(-15).join('\n')}`)
+      .join('\n');
+  }
+
+  endpoint(node) {
+    return `127.0.0.1:${this.portBase + 100 + node}`;
+  }
+
+  endpoints() {
+    return Array.from({ length: this.nodes }, (_, i) => this.endpoint(i + 1)).join(',');
+  }
+
+  pid(node) {
+    return Number(fs.readFileSync(path.join(this.data, `node${node}.pid`), 'utf8'));
+  }
+
+  // The conclave command: {status, out, error}. options: key (a file), endpoints, and those of run().
+  conclave(args, { key = path.join(this.data, 'chair.key'), endpoints = this.endpoints(), ...options } = {}) {
+    return run(program, args, {
+      ...options,
+      environment: { CONCLAVE_ENDPOINTS: endpoints, CONCLAVE_KEY: key, ...options.environment },
+    });
+  }
+
+  // The same with --json, which must exit 0; returns what it printed, parsed.
+  async json(args, options) {
+    const result = await this.conclave([...args, '--json'], options);
+    if (result.status !== 0) {
+      throw new Error(`conclave ${args.join(' ')}: exit ${result.status}\n${result.out}${result.error}`);
+    }
+    return JSON.parse(result.out);
+  }
+
+  // This node's own view.
+  async statusOf(node) {
+    const result = await this.conclave(['status', '--json', '--timeout', '2s'], { endpoints: this.endpoint(node) });
+    const status = JSON.parse(result.out);
+    return status.nodes.find((entry) => Number(entry.node) === node);
+  }
+
+  // The number of the node that leads, once one does.
+  leader() {
+    return until('a leader', async () => {
+      const result = await this.conclave(['status', '--json', '--timeout', '2s']);
+      if (result.status !== 0) return 0;
+      const leading = JSON.parse(result.out).nodes.filter((entry) => entry.state === 'leader');
+      leading.sort((a, b) => Number(b.term) - Number(a.term));
+      return leading.length > 0 ? Number(leading[0].node) : 0;
+    });
+  }
+
+  // All nodes up to the same applied index; returns their digests there.
+  digests() {
+    return until('all nodes at one applied index', async () => {
+      const views = await Promise.all(Array.from({ length: this.nodes }, (_, i) => this.statusOf(i + 1)));
+      const applied = new Set(views.map((view) => view?.applied));
+      if (applied.size !== 1 || applied.has(undefined)) return null;
+      return views.map((view) => view.digest);
+    }, 30_000);
+  }
+
+  // Makes a key and admits its member; returns the key file. `more`: further options of `member admit`.
+  async admit(id, ...more) {
+    const key = path.join(this.directory, `${id}.key`);
+    if (!fs.existsSync(key)) {
+      const made = await this.conclave(['key', 'new', id, '--out', key]);
+      if (made.status !== 0) throw new Error(`key new ${id}: ${made.error}`);
+    }
+    await this.json(['member', 'admit', id, '--key-file', key, ...more]);
+    return key;
+  }
+}
+
+// Runs `job` for each item, at most `width` at once; results in order.
+export async function inParallel(items, width, job) {
+  const results = new Array(items.length);
+  let next = 0;
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, async () => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await job(items[index], index);
+    }
+  }));
+  return results;
+}
