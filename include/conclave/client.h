@@ -1,14 +1,23 @@
-/* libconclave: a client of a Conclave cluster. Blocking, single-threaded, one client object a thread.
+/* libconclave: a client of a Conclave cluster. Blocking, single-threaded, one client object a
+ * thread.
  *
- * It connects to one of several endpoints, finds another when that one fails or knows no leader, and sends a command again with the same bytes until its
- * own timeout: sending again is always safe. When it cannot know what became of a command it says CONCLAVE_UNKNOWN_OUTCOME.
+ * It connects to one of several endpoints, finds another when that one fails or knows no leader,
+ * and sends a command again with the same bytes until its own timeout: sending again is always
+ * safe. When it cannot know what became of a command it says CONCLAVE_UNKNOWN_OUTCOME.
  *
+ *   const char *endpoints[] = {"127.0.0.1:7201", "127.0.0.1:7202", "127.0.0.1:7203"};
+ *   struct conclave_options options = {.endpoints = endpoints, .endpoint_count = 3};
  *   struct conclave_client *client;
- *   struct conclave_options options = {.endpoints = endpoints, .endpoint_count = 3, .timeout_ms = 10000};
- *   conclave_open(&options, &client);
- *   conclave_query(client, "poll.get", params, params_size, &answer);
+ *   if (conclave_open(&options, &client) == CONCLAVE_OK) {
+ *       struct conclave_bytes answer;
+ *       enum conclave_code code = conclave_query(client, "poll.get", params, params_size, &answer);
+ *       ...
+ *       conclave_close(client);
+ *   }
  *
- * Bodies, params and results are MessagePack, as docs/PROTOCOL.md has them.
+ * Bodies, params and results are MessagePack, as docs/PROTOCOL.md has them. No function raises a
+ * signal (SIGPIPE included) or blocks past its timeout, except for the time that the system's
+ * resolver takes where an endpoint is a host name and not an address.
  */
 #ifndef CONCLAVE_CLIENT_H
 #define CONCLAVE_CLIENT_H
@@ -22,12 +31,18 @@
 extern "C" {
 #endif
 
+#define CONCLAVE_MUST_USE __attribute__((warn_unused_result))
+
+#define CONCLAVE_CLUSTER_ID_BYTES 16u
+#define CONCLAVE_NONCE_BYTES      16u
+#define CONCLAVE_SECRET_KEY_BYTES 64u
+
 struct conclave_client;
 
 struct conclave_options {
-    const char *const *endpoints; /* "127.0.0.1:7201"; copied */
-    size_t endpoint_count;
-    uint64_t timeout_ms; /* of one call, retries included; 0: 10 s */
+    const char *const *endpoints; /* "127.0.0.1:7201", "[::1]:7201", "name:7201"; copied */
+    size_t endpoint_count;        /* 1 to LIMIT_ENDPOINTS */
+    uint64_t timeout_ms;          /* of one call, retries included; 0: 10 s */
 };
 
 /* Packed bytes that the client owns; valid until the next call on it. */
@@ -36,43 +51,79 @@ struct conclave_bytes {
     size_t size;
 };
 
-/* Why a call failed: the code's name, a sentence, and the endpoint that said so ("" if none did). Valid until the next call. */
+/* Why a call failed: the code, a sentence, and the endpoint that said so or that was tried last
+ * ("" if none). Valid until the next call. */
 struct conclave_failure {
     enum conclave_code code;
     char message[512];
     char endpoint[96];
 };
 
-/* USAGE (an endpoint that is no address), NO_MEMORY. Does not connect yet. */
-enum conclave_code conclave_open(const struct conclave_options *options, struct conclave_client **client);
+/* USAGE (an endpoint that is no address, none, or too many), NO_MEMORY, INTERNAL (no cryptography).
+ * Does not connect yet. On failure `*client` is NULL. */
+enum conclave_code conclave_open(const struct conclave_options *options,
+                                 struct conclave_client **client) CONCLAVE_MUST_USE;
 void conclave_close(struct conclave_client *client);
 const struct conclave_failure *conclave_last_failure(const struct conclave_client *client);
 
-/* The cluster's id (asks `hello` once). */
-enum conclave_code conclave_cluster_id(struct conclave_client *client, uint8_t cluster_id[16]);
+/* The cluster's id; asks `hello` once and remembers. Fails as conclave_query does. */
+enum conclave_code conclave_cluster_id(struct conclave_client *client,
+                                       uint8_t cluster_id[CONCLAVE_CLUSTER_ID_BYTES])
+    CONCLAVE_MUST_USE;
 
-/* One request and its answer: retried on other endpoints while that is safe (queries, hello). */
-enum conclave_code conclave_query(struct conclave_client *client, const char *method, const void *params,
-                                  size_t params_size, struct conclave_bytes *result);
+/* One request that changes nothing, and its answer: asked again of other endpoints while nodes fail
+ * or know no leader, until the timeout. `params` is a packed map, NULL for an empty one; it must
+ * not have the key `timeout_ms`, which the client adds. UNREACHABLE: no node could be asked.
+ * NO_LEADER: nodes answered and none knew a leader, or they took the request and no answer came in
+ * time (a leader without a quorum cannot answer). BUSY, SHUTTING_DOWN: likewise. Else the code that
+ * a node answered with; INTERNAL where its answer was not understood. */
+enum conclave_code conclave_query(struct conclave_client *client, const char *method,
+                                  const void *params, size_t params_size,
+                                  struct conclave_bytes *result) CONCLAVE_MUST_USE;
 
-/* One request to one endpoint, by its place in the options; no retries (status of each node). */
-enum conclave_code conclave_ask(struct conclave_client *client, size_t endpoint, const char *method, const void *params,
-                                size_t params_size, uint64_t timeout_ms, struct conclave_bytes *result);
+/* One request to one endpoint, by its place in the options; no retries (status of each node).
+ * UNREACHABLE: it could not be asked, the failure's message says why ("connection refused", "timed
+ * out", ...). UNKNOWN_OUTCOME: asked, and no answer in time. Else the node's code. */
+enum conclave_code conclave_ask(struct conclave_client *client, size_t endpoint, const char *method,
+                                const void *params, size_t params_size, uint64_t timeout_ms,
+                                struct conclave_bytes *result) CONCLAVE_MUST_USE;
 
-/* Signs a command of `kind` with `body` (a packed map) as `author`, with a fresh nonce and not_after = now + 1 h (at least the timeout), and submits it until there is an answer.
- * `secret_key`: 64 bytes, libsodium's form. `nonce` (16 bytes) gets the nonce, known also when the outcome is not.
- * OK: decided and accepted, `reply` is the reply map. A refusal's code: decided or refused, `reply` is the reply map if it was decided (size 0 if not). UNKNOWN_OUTCOME. */
-enum conclave_code conclave_submit(struct conclave_client *client, const char *author, const uint8_t *secret_key,
-                                   const char *kind, const void *body, size_t body_size, uint8_t nonce[16],
-                                   struct conclave_bytes *reply);
+/* Signs a command of `kind` with `body` (a packed map) as `author`, with a fresh nonce and
+ * not_after one hour (at least the timeout) from now, and submits it until there is an answer or
+ * the timeout. `secret_key` is libsodium's form: the seed, then the public key. `nonce` gets the
+ * nonce, known also when the outcome is not (zeros when nothing was signed, because no node told
+ * the cluster's id).
+ *
+ * OK: decided and accepted; `reply` is the reply map. Another code with reply->size > 0: decided
+ * and refused by a rule. With reply->size 0, one of: UNKNOWN_OUTCOME   it may or may not be
+ * decided: ask `request`, or send the same bytes again UNREACHABLE       it reached no node: it is
+ * not decided NO_LEADER, BUSY, SHUTTING_DOWN   nodes answered and none took it: it is not decided
+ *   any other         refused before the log: it is not decided */
+enum conclave_code conclave_submit(struct conclave_client *client, const char *author,
+                                   const uint8_t secret_key[CONCLAVE_SECRET_KEY_BYTES],
+                                   const char *kind, const void *body, size_t body_size,
+                                   uint8_t nonce[CONCLAVE_NONCE_BYTES],
+                                   struct conclave_bytes *reply) CONCLAVE_MUST_USE;
 
-/* The same for a command that is signed already (bytes of [envelope, signature]). */
-enum conclave_code conclave_submit_signed(struct conclave_client *client, const void *command, size_t command_size,
-                                          struct conclave_bytes *reply);
+/* The same for a command that is signed already (the bytes of [envelope, signature]). */
+enum conclave_code conclave_submit_signed(struct conclave_client *client, const void *command,
+                                          size_t command_size,
+                                          struct conclave_bytes *reply) CONCLAVE_MUST_USE;
 
-/* Starts `watch`; then conclave_next_event waits up to `timeout_ms` for one (UNKNOWN_OUTCOME: none came; UNREACHABLE: connection lost, call conclave_watch again). */
-enum conclave_code conclave_watch(struct conclave_client *client, uint64_t *index);
-enum conclave_code conclave_next_event(struct conclave_client *client, uint64_t timeout_ms, struct conclave_bytes *event);
+/* The bytes of the last command that conclave_submit signed (size 0: none), to be sent again with
+ * conclave_submit_signed. Valid until the next conclave_submit. */
+struct conclave_bytes conclave_last_command(const struct conclave_client *client);
+
+/* Starts `watch` on a connection of its own (a watch that was there ends); `index` gets the log
+ * index that the events follow. Fails as conclave_query does. */
+enum conclave_code conclave_watch(struct conclave_client *client,
+                                  uint64_t *index) CONCLAVE_MUST_USE;
+
+/* Waits up to `timeout_ms` for an event, a packed map. UNKNOWN_OUTCOME: none came. UNREACHABLE: the
+ * connection is lost, call conclave_watch again (and log.read for what was missed). Other calls on
+ * the client may be made between. */
+enum conclave_code conclave_next_event(struct conclave_client *client, uint64_t timeout_ms,
+                                       struct conclave_bytes *event) CONCLAVE_MUST_USE;
 
 #ifdef __cplusplus
 }
