@@ -25,15 +25,26 @@ if(CLI_MAIN)
     target_link_libraries(conclave PRIVATE conclave_cli)
 endif()
 
-# libconclave.a holds the client and the layers below it: a program links this one archive and the libraries of conclave.pc.
+# libconclave.a holds the client and the layers below it, linked into one object in which only conclave_* stays visible: a program
+# links this archive and the libraries of conclave.pc, and its own names cannot clash with ours.
 get_target_property(CLIENT_TYPE conclave_client TYPE)
 if(CLIENT_TYPE STREQUAL "STATIC_LIBRARY")
-    add_library(libconclave STATIC)
-    foreach(LAYER IN ITEMS client net auth codec base)
+    set(CLIENT_OBJECTS "")
+    foreach(LAYER IN ITEMS client auth codec base)
         get_target_property(LAYER_TYPE conclave_${LAYER} TYPE)
         if(LAYER_TYPE STREQUAL "STATIC_LIBRARY")
-            target_sources(libconclave PRIVATE $<TARGET_OBJECTS:conclave_${LAYER}>)
+            list(APPEND CLIENT_OBJECTS $<TARGET_OBJECTS:conclave_${LAYER}>)
         endif()
     endforeach()
+    add_custom_command(
+        OUTPUT libconclave.o
+        COMMAND ${CMAKE_LINKER} -r -o libconclave.o ${CLIENT_OBJECTS}
+        COMMAND ${CMAKE_OBJCOPY} --wildcard "--keep-global-symbol=conclave_*" libconclave.o
+        DEPENDS ${CLIENT_OBJECTS}
+        COMMAND_EXPAND_LISTS VERBATIM
+        COMMENT "Linking the objects of libconclave")
+    set_source_files_properties("${PROJECT_BINARY_DIR}/libconclave.o" PROPERTIES
+        EXTERNAL_OBJECT ON GENERATED ON)
+    add_library(libconclave STATIC "${PROJECT_BINARY_DIR}/libconclave.o")
     set_target_properties(libconclave PROPERTIES OUTPUT_NAME conclave LINKER_LANGUAGE C)
 endif()
