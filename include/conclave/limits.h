@@ -19,6 +19,7 @@
 #define LIMIT_WATCHERS 256u                     /* watching connections of a node */
 #define LIMIT_PAGE_ITEMS 1000u                  /* items in one answer to a list query */
 #define LIMIT_PAGE_BYTES (512u * 1024u)         /* bytes in one answer to a list query */
+#define LIMIT_ENDPOINTS 16u                     /* addresses that one client object knows */
 #define LIMIT_REQUEST_TIMEOUT_MS (60u * 1000u)  /* the longest a node keeps a request waiting */
 
 /* Consensus. */
