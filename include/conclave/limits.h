@@ -9,6 +9,7 @@
 
 /* Transport and admission: a node may change these without its peers. */
 #define LIMIT_FRAME_BYTES (1024u * 1024u)       /* one message on any connection */
+#define LIMIT_ANSWER_BYTES (4u * 1024u * 1024u) /* one answer to a client: one log entry may pass a frame */
 #define LIMIT_PEER_FRAME_BYTES (8u * 1024u * 1024u) /* one message between nodes */
 #define LIMIT_NESTING 16u                       /* depth of a MessagePack value */
 #define LIMIT_CONNECTIONS 4096u                 /* client connections of a node */

@@ -1,13 +1,16 @@
-/* The client side of a node: connections' bytes in, MessagePack-RPC, admission, answers out. No I/O of its own.
+/* The client side of a node: connections' bytes in, MessagePack-RPC, admission, answers out. No I/O
+ * of its own.
  *
- * The host (the daemon, or a simulator) hands in what connections received and sends what comes out; it checks
- * signatures for the api on whatever threads it has, and passes on what the replica's host functions say
- * (api_decided, api_readable, api_event), which only queue: api_run then does the work and may call the replica.
+ * The host (the daemon, or a simulator) hands in what connections received and sends what comes
+ * out; it checks signatures for the api on whatever threads it has, and passes on what the
+ * replica's host functions say (api_decided, api_readable, api_event), which only queue: api_run
+ * then does the work and may call the replica.
  *
- * The happy path of `submit` is: bytes -> codec_scan -> request -> envelope_decode -> author's key (replica_author) -> host->verify -> api_verified ->
- * replica_submit -> api_decided -> response. The failure modes: every refusal of PROTOCOL.md; an author unknown here may be known elsewhere: then
- * a linearizable read is made first and the key looked up again, before `unknown_author` is said; a connection
- * that closes on the way (its requests are dropped, its commands go on).
+ * The happy path of `submit` is: bytes -> codec_scan -> request -> envelope_decode -> author's key
+ * (replica_author) -> host->verify -> api_verified -> replica_submit -> api_decided -> response.
+ * The failure modes: every refusal of PROTOCOL.md; an author unknown here may be known elsewhere:
+ * then a linearizable read is made first and the key looked up again, before `unknown_author` is
+ * said; a connection that closes on the way (its requests are dropped, its commands go on).
  * Single-threaded. docs/PROTOCOL.md is the contract with clients.
  */
 #ifndef API_API_H
@@ -15,6 +18,7 @@
 
 #include <conclave/codes.h>
 
+#include "api/operations.h"
 #include "auth/auth.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -22,8 +26,8 @@
 
 struct api;
 
-/* One signature to check. The host calls auth_verify(public_key, message, signature) on any thread, stores `valid`, and hands it back by
- * api_verified on the loop. The api owns the memory. */
+/* One signature to check. The host calls auth_verify(public_key, message, signature) on any thread,
+ * stores `valid`, and hands it back by api_verified on the loop. The api owns the memory. */
 struct api_verification {
     uint8_t public_key[AUTH_PUBLIC_KEY_BYTES];
     struct slice message;
@@ -43,10 +47,11 @@ struct api_peer {
 
 struct api_host {
     void *context;
-    /* Sends bytes on a connection, in order. Never fails: a connection that cannot take them is closed by the host, which then calls
-     * api_connection_closed later. */
+    /* Sends bytes on a connection, in order. Never fails: a connection that cannot take them is
+     * closed by the host, which then calls api_connection_closed later. */
     void (*send)(void *context, uint64_t connection_id, struct slice bytes);
-    /* Closes a connection after what was sent is out. api_connection_closed follows. */
+    /* Closes a connection after what was sent is out. api_connection_closed follows, later: no
+     * function of the host calls the api before it returns, but for api_verified. */
     void (*close)(void *context, uint64_t connection_id);
     void (*verify)(void *context, struct api_verification *verification);
     /* The peer connections now: at most LIMIT_NODES, returns how many. */
@@ -55,20 +60,31 @@ struct api_host {
 
 struct api_config {
     struct replica *replica; /* not owned */
+    const struct api_replica_operations
+        *operations; /* NULL: replica.h's own; others are for tests */
     const struct clock *clock;
     const struct api_host *host;
     const char *version; /* of the program */
 };
 
-/* NO_MEMORY. */
+/* NO_MEMORY. The config is copied; what it points to must outlive the api. */
 enum conclave_code api_open(const struct api_config *config, struct api **api) MUST_USE;
+
+/* Frees everything; connections get no answer. Verifications under way must have come back, or
+ * never be, and the replica must say nothing more of tokens. */
 void api_close(struct api *api);
 
-/* A client connected. BUSY when there are too many: the host closes it. Ids are never used again. */
+/* A client connected. BUSY when there are too many: the host closes it. Ids are never used again.
+ */
 enum conclave_code api_connection_opened(struct api *api, uint64_t connection_id) MUST_USE;
+
+/* Bytes of a connection, in order. After host->close they are ignored. */
 void api_connection_received(struct api *api, uint64_t connection_id, struct slice bytes);
+
+/* Once for every connection that was opened, whoever closed it. */
 void api_connection_closed(struct api *api, uint64_t connection_id);
 
+/* This only queues, as those below do. */
 void api_verified(struct api *api, struct api_verification *verification);
 
 /* From the replica's host functions: these only queue. */

@@ -1,0 +1,191 @@
+/* Connections of clients.
+ *
+ * The happy path is: bytes -> input -> codec_scan finds a message's end -> request_handle. The
+ * failure modes: bytes that are no message (answered where a msgid can be told, then closed), a
+ * message that is or declares itself too large (the same, before it is all here), no memory for the
+ * input (the same).
+ */
+#include "api/session.h"
+
+#include "api/answer.h"
+#include "api/message.h"
+#include "api/pending.h"
+#include "api/request.h"
+#include "api/watch.h"
+#include "base/logger.h"
+#include "base/memory.h"
+
+/* An empty input keeps this much memory for the next message, and gives back more. */
+#define SESSION_INPUT_KEPT_BYTES (64u * 1024u)
+
+static struct api_connection **bucket_of(struct api *api, uint64_t connection_id)
+{
+    return &api->connections[connection_id % STATE_CONNECTION_BUCKETS];
+}
+
+struct api_connection *session_find(struct api *api, uint64_t connection_id)
+{
+    ASSERT(api != NULL);
+    struct api_connection *connection = *bucket_of(api, connection_id);
+    while (connection != NULL && connection->id != connection_id) {
+        connection = connection->bucket_next;
+    }
+    return connection;
+}
+
+enum conclave_code session_open(struct api *api, uint64_t connection_id)
+{
+    ASSERT(api != NULL);
+    ASSERT(session_find(api, connection_id) == NULL);
+    if (api->connection_count >= LIMIT_CONNECTIONS) {
+        return CONCLAVE_BUSY;
+    }
+    struct api_connection *connection = memory_allocate(sizeof *connection);
+    if (connection == NULL) {
+        return CONCLAVE_NO_MEMORY;
+    }
+    struct api_connection **bucket = bucket_of(api, connection_id);
+    *connection = (struct api_connection){.id = connection_id, .bucket_next = *bucket};
+    buffer_init(&connection->input, LIMIT_FRAME_BYTES);
+    *bucket = connection;
+    api->connection_count++;
+    return CONCLAVE_OK;
+}
+
+void session_end(struct api *api, struct api_connection *connection)
+{
+    ASSERT(api != NULL && connection != NULL);
+    if (connection->closing) {
+        return;
+    }
+    connection->closing = true;
+    watch_leave(api, connection);
+    api->host->close(api->host->context, connection->id);
+}
+
+void session_close(struct api *api, struct api_connection *connection)
+{
+    ASSERT(api != NULL && connection != NULL);
+    watch_leave(api, connection);
+    while (connection->requests != NULL) {
+        request_detach(connection->requests);
+    }
+    ASSERT(connection->under_way == 0);
+    struct api_connection **link = bucket_of(api, connection->id);
+    while (*link != connection) {
+        ASSERT(*link != NULL);
+        link = &(*link)->bucket_next;
+    }
+    *link = connection->bucket_next;
+    ASSERT(api->connection_count > 0);
+    api->connection_count--;
+    buffer_close(&connection->input);
+    memory_free(connection);
+}
+
+/* Answers what came of a message that cannot be taken, and ends the connection. */
+static void refuse_input(struct api *api, struct api_connection *connection, struct slice bytes,
+                         const struct answer_error *error)
+{
+    LOG_DEBUG("client connection refused", FIELD_U64("connection", connection->id),
+              FIELD_TEXT("why", error->text));
+    uint32_t message_id;
+    if (message_peek_id(bytes, &message_id)) {
+        answer_refusal(api, connection, message_id, error);
+    }
+    session_end(api, connection);
+}
+
+static void refuse_malformed(struct api *api, struct api_connection *connection, struct slice bytes)
+{
+    struct answer_error error;
+    answer_error_set(&error, CONCLAVE_BAD_REQUEST,
+                     "the bytes are not MessagePack, use ext types, or nest deeper than %u: the "
+                     "connection is closed",
+                     LIMIT_NESTING);
+    answer_error_add_u64(&error, "nesting", LIMIT_NESTING);
+    refuse_input(api, connection, bytes, &error);
+}
+
+static void refuse_size(struct api *api, struct api_connection *connection, struct slice bytes)
+{
+    struct answer_error error;
+    answer_error_set(&error, CONCLAVE_TOO_LARGE,
+                     "a message has at most %u bytes: the connection is closed", LIMIT_FRAME_BYTES);
+    answer_error_add_u64(&error, "limit", LIMIT_FRAME_BYTES);
+    refuse_input(api, connection, bytes, &error);
+}
+
+static void refuse_memory(struct api *api, struct api_connection *connection, struct slice bytes)
+{
+    struct answer_error error;
+    answer_error_set(&error, CONCLAVE_NO_MEMORY,
+                     "the node has no memory for the message: the connection is closed, nothing of "
+                     "the message was done");
+    refuse_input(api, connection, bytes, &error);
+}
+
+static void take_message(struct api *api, struct api_connection *connection, struct slice message)
+{
+    struct api_request *request;
+    enum conclave_code rv = request_open(api, connection, message, &request);
+    if (rv == CONCLAVE_NO_MEMORY) {
+        refuse_memory(api, connection, message);
+        return;
+    }
+    if (rv != CONCLAVE_OK) {
+        refuse_malformed(api, connection, message);
+        return;
+    }
+    request_handle(request);
+}
+
+/* Takes the whole messages that stand in the input, and keeps the rest. */
+static void take_messages(struct api *api, struct api_connection *connection)
+{
+    struct buffer *input = &connection->input;
+    size_t start = 0;
+    while (start < input->size && !connection->closing) {
+        struct slice rest = slice_of(input->data + start, input->size - start);
+        enum codec_scan_result result = codec_scan(&connection->scan, rest);
+        if (result == CODEC_SCAN_MALFORMED) {
+            refuse_malformed(api, connection, rest);
+            return;
+        }
+        if (result == CODEC_SCAN_INCOMPLETE) {
+            if (message_least_bytes(&connection->scan, rest) > LIMIT_FRAME_BYTES) {
+                refuse_size(api, connection, rest);
+                return;
+            }
+            break;
+        }
+        size_t size = connection->scan.offset;
+        connection->scan = (struct codec_scan){0};
+        take_message(api, connection, slice_of(rest.data, size));
+        start += size;
+    }
+    buffer_consume(input, start);
+}
+
+void session_receive(struct api *api, struct api_connection *connection, struct slice bytes)
+{
+    ASSERT(api != NULL && connection != NULL);
+    struct buffer *input = &connection->input;
+    while (bytes.size > 0 && !connection->closing) {
+        /* An input that is full and still no message was refused: there is room. */
+        ASSERT(input->size < LIMIT_FRAME_BYTES);
+        size_t room = LIMIT_FRAME_BYTES - input->size;
+        size_t size = bytes.size < room ? bytes.size : room;
+        buffer_append(input, bytes.data, size);
+        if (input->status != CONCLAVE_OK) {
+            refuse_memory(api, connection, input->size > 0 ? buffer_slice(input) : bytes);
+            return;
+        }
+        bytes = slice_of(bytes.data + size, bytes.size - size);
+        take_messages(api, connection);
+    }
+    if (input->size == 0 && input->capacity > SESSION_INPUT_KEPT_BYTES) {
+        buffer_close(input);
+        buffer_init(input, LIMIT_FRAME_BYTES);
+    }
+}
