@@ -11,6 +11,7 @@
  *
  * Errors: NOT_FOUND; NO_MEMORY; DISK_FULL; IO; CORRUPT. After an error other than NOT_FOUND from a
  * write the transaction can only be aborted: kv_commit then aborts it and returns that error again.
+ * After IO from a commit a store may answer IO to everything until it is opened anew.
  */
 #ifndef KV_KV_H
 #define KV_KV_H

@@ -15,4 +15,8 @@
  * this version). kv_close closes it. */
 enum conclave_code kv_lmdb_open(const char *directory, size_t map_bytes, struct kv **kv) MUST_USE;
 
+/* Removes the files of a store that is not open, so that the next open makes an empty one; OK when
+ * there are none. IO. */
+enum conclave_code kv_lmdb_erase(const char *directory) MUST_USE;
+
 #endif
