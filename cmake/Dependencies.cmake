@@ -6,6 +6,13 @@ function(conclave_find NAME)
     foreach(MODULE IN LISTS ARGN)
         pkg_check_modules(${NAME} QUIET IMPORTED_TARGET GLOBAL ${MODULE})
         if(${NAME}_FOUND)
+            # Debian 13's msgpack-c.pc says -Iinclude, a path relative to nothing; its headers are in /usr/include.
+            get_target_property(FOLDERS PkgConfig::${NAME} INTERFACE_INCLUDE_DIRECTORIES)
+            if(FOLDERS)
+                list(FILTER FOLDERS INCLUDE REGEX "^/")
+                set_target_properties(PkgConfig::${NAME} PROPERTIES
+                    INTERFACE_INCLUDE_DIRECTORIES "${FOLDERS}")
+            endif()
             set(${NAME}_MODULE ${MODULE} PARENT_SCOPE)
             set(${NAME}_VERSION ${${NAME}_VERSION} PARENT_SCOPE)
             return()
