@@ -1,15 +1,21 @@
 /* The LMDB twin of log.h: one environment in a directory, fully synced at every commit.
  *
- * Databases: `entries` (64-bit index -> version, type, term, checksum, data) and `meta` (vote, identity: each with a
- * version and a checksum). The map grows by rule before it is full.
+ * Databases: `entries` (64-bit index, big-endian -> record) and `meta` (vote and identity, as
+ * records): log_record.h has the format. The map is doubled before a write that finds more than six
+ * tenths of it in use, and when a write does not fit; readers on other threads are waited for.
+ * After a write or sync that failed every later write fails with IO until the log is opened anew;
+ * reads go on.
  */
 #ifndef LOG_LOG_LMDB_H
 #define LOG_LOG_LMDB_H
 
 #include "log/log.h"
 
-/* Opens or creates `directory` (mode 0750); an exclusive lock on it (flock on a file in it) refuses a second process with BUSY. Stale readers are cleared. `map_bytes` is the first map
- * size (0 for the default). Errors: IO, NO_MEMORY, DISK_FULL, CORRUPT, BUSY. */
-enum conclave_code log_lmdb_open(const char *directory, size_t map_bytes, struct log **log) MUST_USE;
+/* Opens or creates `directory` (mode 0750; what is above it must be there); an exclusive lock on it
+ * (flock on a file in it) refuses a second opening, by any process, with BUSY. Stale readers are
+ * cleared. `map_bytes` is the first map size (0 for the default). Errors: IO, NO_MEMORY, DISK_FULL,
+ * CORRUPT, BUSY. */
+enum conclave_code log_lmdb_open(const char *directory, size_t map_bytes, struct log **log)
+    MUST_USE;
 
 #endif

@@ -1,0 +1,53 @@
+/* How an entry, the vote and the identity are stored: a head of 32 bytes, then the data. All
+ * numbers little-endian.
+ *
+ *   0 version (1)   1 type   2 two zero bytes   4 data size   8 term   16 XXH3-64 of the data
+ *   24 XXH3-64 of bytes 0 to 23, seeded with the index
+ *
+ * The head's checksum covers the data's, so a record at another index, of another term or type, or
+ * with other data is found; and a term can be trusted without reading the data.
+ */
+#ifndef LOG_LOG_RECORD_H
+#define LOG_LOG_RECORD_H
+
+#include "log/log.h"
+
+#define LOG_RECORD_HEAD_BYTES 32u
+#define LOG_RECORD_DATA_MAX   (UINT32_MAX - LOG_RECORD_HEAD_BYTES)
+
+/* Types beside those of enum log_entry_type. Their index is 0. */
+enum log_record_type {
+    LOG_RECORD_VOTE = 16,
+    LOG_RECORD_IDENTITY = 17
+};
+
+#define LOG_RECORD_VOTE_BYTES 16u
+
+struct log_record {
+    uint8_t type;
+    uint64_t term;
+    struct slice data; /* within the stored bytes */
+};
+
+/* Writes the head of a record; the data follows it. */
+void log_record_write_head(uint8_t head[LOG_RECORD_HEAD_BYTES], uint64_t index,
+                           const struct log_record *record);
+
+/* Reads and checks a stored record; log_record_read_head leaves the data unchecked. CORRUPT. */
+enum conclave_code log_record_read(struct slice stored, uint64_t index, struct log_record *record)
+    MUST_USE;
+enum conclave_code log_record_read_head(struct slice stored, uint64_t index,
+                                        struct log_record *record) MUST_USE;
+
+/* The same, of an entry: CORRUPT also when the type is none of an entry's. */
+enum conclave_code log_record_read_entry(struct slice stored, uint64_t index,
+                                         struct log_entry *entry) MUST_USE;
+
+/* The data of a vote's record. */
+void log_record_pack_vote(uint8_t data[LOG_RECORD_VOTE_BYTES], struct log_vote vote);
+struct log_vote log_record_unpack_vote(const uint8_t data[LOG_RECORD_VOTE_BYTES]);
+
+/* Whether the number is one of enum log_entry_type. */
+bool log_record_is_entry_type(uint8_t type);
+
+#endif
