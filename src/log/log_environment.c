@@ -71,16 +71,6 @@ static void read_info(const struct log_environment *environment, MDB_envinfo *in
     ASSERT(rv == 0);
 }
 
-bool log_environment_holds(const struct log_environment *environment, MDB_val value)
-{
-    MDB_envinfo info;
-    read_info(environment, &info);
-    uintptr_t map = (uintptr_t)info.me_mapaddr;
-    uintptr_t data = (uintptr_t)value.mv_data;
-    size_t size = (info.me_last_pgno + 1) * environment->page_bytes;
-    return data >= map && data - map <= size && value.mv_size <= size - (data - map);
-}
-
 static size_t wanted_map_bytes(const struct log_environment *environment, const MDB_envinfo *info,
                                bool full)
 {

@@ -35,10 +35,6 @@ void log_environment_leave(struct log_environment *environment);
  * transaction. DISK_FULL when it cannot grow; NO_MEMORY when there is no map left. */
 enum conclave_code log_environment_grow(struct log_environment *environment, bool full) MUST_USE;
 
-/* Whether these bytes, which LMDB handed out, lie within the file: a damaged page may say anything.
- */
-bool log_environment_holds(const struct log_environment *environment, MDB_val value);
-
 /* What an error of LMDB's is to us. */
 enum conclave_code log_environment_code(int error);
 

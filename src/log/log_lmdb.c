@@ -262,17 +262,14 @@ static void end_read(struct log_lmdb *lmdb, MDB_txn *txn, enum conclave_code cod
     log_environment_leave(&lmdb->environment);
 }
 
-/* The stored bytes under a key, within the map. */
-static enum conclave_code find(struct log_lmdb *lmdb, MDB_txn *txn, MDB_dbi database, MDB_val key,
-                               struct slice *stored)
+/* The stored bytes under a key. Of a damaged node even the size is not to be trusted: that is
+ * checked with the head, before any data is touched. */
+static enum conclave_code find(MDB_txn *txn, MDB_dbi database, MDB_val key, struct slice *stored)
 {
     MDB_val found;
     int rv = mdb_get(txn, database, &key, &found);
     if (rv != 0) {
         return log_environment_code(rv);
-    }
-    if (!log_environment_holds(&lmdb->environment, found)) {
-        return CONCLAVE_CORRUPT;
     }
     *stored = slice_of(found.mv_data, found.mv_size);
     return CONCLAVE_OK;
@@ -283,7 +280,7 @@ static enum conclave_code find_entry(struct log_lmdb *lmdb, MDB_txn *txn, uint64
                                      struct slice *stored)
 {
     uint8_t bytes[INDEX_KEY_BYTES];
-    enum conclave_code code = find(lmdb, txn, lmdb->entries, index_key(index, bytes), stored);
+    enum conclave_code code = find(txn, lmdb->entries, index_key(index, bytes), stored);
     if (code != CONCLAVE_NOT_FOUND) {
         return code;
     }
@@ -358,7 +355,7 @@ static enum conclave_code load(struct log_lmdb *lmdb, struct slice key, uint8_t 
     if (code != CONCLAVE_OK) {
         return code;
     }
-    code = find(lmdb, txn, lmdb->meta, val_of(key), &stored);
+    code = find(txn, lmdb->meta, val_of(key), &stored);
     if (code == CONCLAVE_OK) {
         code = log_record_read(stored, 0, &record);
     }

@@ -53,6 +53,7 @@ enum conclave_code log_record_read_head(struct slice stored, uint64_t index,
         return CONCLAVE_CORRUPT;
     }
     uint64_t checksum = load_bytes(stored.data + 24, 8);
+    /* Only a head that is sound says how much data there is to read. */
     if (checksum != XXH3_64bits_withSeed(stored.data, RECORD_COVERED_SIZE, index) ||
         load_bytes(stored.data + 4, 4) != stored.size - LOG_RECORD_HEAD_BYTES) {
         return CONCLAVE_CORRUPT;
