@@ -190,13 +190,16 @@ bool tally_rule_valid(const struct tally_rule *rule, const char **why);
 const char *tally_outcome_name(enum tally_outcome outcome);
 
 /* The arithmetic that decided, for people. NUL-terminated. By outcome:
- *   passed             "60/100 >= 60/100: yes"
- *   failed             "57/100 >= 60/100: no"; "5/10 >= 1/2: no, a tie"; "0/4 >= 0/1: no, nothing
- * in favour" no_quorum          "quorum 49/100 >= 1/2 of heads: no" (or "of weight")
- *   rejected_by_veto   "veto 8/10 >= 80/100 of class: yes" (or "of class who answered")
- *   to_revision        "veto 5/10 >= 50/100 of class: yes"
- *   experts_missing    "experts: 1 of 2 approvals, 0 objections of at most 0: no"
- *   cancelled          "cancelled" */
+ *
+ *   passed            "60/100 >= 60/100: yes"
+ *   failed            "57/100 >= 60/100: no", "5/10 >= 1/2: no, a tie",
+ *                     "0/4 >= 0/1: no, nothing in favour"
+ *   no_quorum         "quorum 49/100 >= 1/2 of heads: no" (or "of weight")
+ *   rejected_by_veto  "veto 8/10 >= 80/100 of class: yes" (or "of class who answered")
+ *   to_revision       "veto 5/10 >= 50/100 of class: yes"
+ *   experts_missing   "experts: 1 of 2 approvals, 0 objections of at most 0: no"
+ *   cancelled         "cancelled"
+ */
 #define TALLY_TEXT_BYTES 160u
 void tally_explain(const struct tally_verdict *verdict, const struct tally_rule *rule,
                    char text[TALLY_TEXT_BYTES]);
