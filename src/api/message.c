@@ -113,5 +113,8 @@ size_t message_least_bytes(const struct codec_scan *scan, struct slice input)
         take_number(&rest, 4, &declared)) {
         least += 4 + declared;
     }
+    if (least <= input.size) { /* a shorter payload is cut off: at least a byte is still to come */
+        least = (uint64_t)input.size + 1;
+    }
     return least > SIZE_MAX ? SIZE_MAX : (size_t)least;
 }

@@ -6,7 +6,6 @@
 #include "api/submit.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "api/answer.h"
 #include "api/pending.h"
@@ -23,11 +22,10 @@ static const struct codec_field submit_fields[] = {
     {"command", CODEC_BYTES, true, offsetof(struct submit_params, command), 0, 0},
 };
 
-static void refuse_large(struct api_request *request, const char *text, size_t size, size_t limit)
+static void refuse_large(struct api_request *request, const char *text, size_t limit)
 {
     struct answer_error error;
     answer_error_set(&error, CONCLAVE_TOO_LARGE, "%s", text);
-    answer_error_add_u64(&error, "size", size);
     answer_error_add_u64(&error, "limit", limit);
     answer_refuse(request, &error);
 }
@@ -40,7 +38,7 @@ static bool admit_form(struct api_request *request, struct slice command)
     struct codec_error error;
     enum conclave_code rv = envelope_decode(&envelope, command, &error);
     if (rv == CONCLAVE_TOO_LARGE) {
-        refuse_large(request, error.text, command.size, LIMIT_COMMAND_BYTES);
+        refuse_large(request, error.text, LIMIT_COMMAND_BYTES);
         return false;
     }
     if (rv != CONCLAVE_OK) {
@@ -59,7 +57,7 @@ static bool admit_form(struct api_request *request, struct slice command)
     if (is_ballot && request->envelope.size > LIMIT_BALLOT_BYTES) {
         codec_error_set(&error, "the envelope of a ballot has %zu bytes, at most %u are allowed",
                         request->envelope.size, LIMIT_BALLOT_BYTES);
-        refuse_large(request, error.text, request->envelope.size, LIMIT_BALLOT_BYTES);
+        refuse_large(request, error.text, LIMIT_BALLOT_BYTES);
         return false;
     }
     const uint8_t *own = view_cluster_id(request->api);
