@@ -16,6 +16,7 @@
 #define LIMIT_CONNECTION_QUEUE 256u             /* requests under way on one connection */
 #define LIMIT_CONNECTION_OUTPUT_BYTES (8u * 1024u * 1024u) /* unsent bytes before a reader is cut off */
 #define LIMIT_COMMANDS_IN_FLIGHT 8192u          /* commands of a node not yet decided */
+#define LIMIT_COMMANDS_IN_FLIGHT_BYTES (64u * 1024u * 1024u) /* and their bytes */
 #define LIMIT_READS_IN_FLIGHT 8192u             /* reads of a node waiting for their index */
 #define LIMIT_WATCHERS 256u                     /* watching connections of a node */
 #define LIMIT_PAGE_ITEMS 1000u                  /* items in one answer to a list query */
@@ -26,9 +27,10 @@
 /* Consensus. */
 #define LIMIT_NODES 7u                          /* servers in a cluster's configuration */
 #define LIMIT_BATCH_COMMANDS 1024u              /* commands in one log entry */
-#define LIMIT_BATCH_BYTES (2u * 1024u * 1024u)  /* bytes of one log entry */
+#define LIMIT_BATCH_BYTES (512u * 1024u)        /* bytes of one log entry: it fits into one answer */
 #define LIMIT_UNCOMMITTED_ENTRIES 256u          /* M8: entries past the commit index */
 #define LIMIT_APPEND_BYTES (4u * 1024u * 1024u) /* entries carried by one AppendEntries */
+#define LIMIT_CACHE_BYTES (16u * 1024u * 1024u) /* recent log entries kept in memory */
 #define LIMIT_ADDRESS_BYTES 64u                 /* "127.0.0.1:7101" */
 
 /* The state machine: part of what the log means. */

@@ -1,0 +1,298 @@
+/* Applying entries. */
+#include "consensus/apply.h"
+
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "consensus/driver.h"
+#include "consensus/forward.h"
+#include "model/model.h"
+
+/* One transaction, and one turn of the loop, take at most about this much. */
+#define TRANSACTION_ENTRIES 64u
+#define TRANSACTION_BYTES   (4u * 1024u * 1024u)
+#define TURN_TRANSACTIONS   4u
+#define EVENT_BYTES         (64u * 1024u * 1024u)
+
+/* A command of ours that was decided: told once the transaction is committed. */
+struct decision {
+    struct decision *next;
+    struct pending_record *record;
+    size_t reply_size;
+    uint8_t reply[];
+};
+
+struct applying {
+    struct replica *replica;
+    struct kv_transaction *transaction;
+    struct state state; /* becomes the replica's when the transaction is committed */
+    size_t bytes;
+    bool configured;            /* the last entry was a configuration */
+    enum conclave_code failure; /* of a sink function */
+
+    /* Of the entry being applied: */
+    struct slice data;
+    bool decoded;
+    struct batch batch;
+
+    struct decision *first;
+    struct decision **last;
+    struct buffer events; /* each with its size before it */
+};
+
+static void sink_reply(void *context, uint32_t position, struct slice author, struct slice nonce,
+                       struct slice reply)
+{
+    (void)author;
+    (void)nonce;
+    struct applying *applying = context;
+    struct pending *pending = &applying->replica->pending;
+    if (pending_count(pending) == 0 || applying->failure != CONCLAVE_OK) {
+        return;
+    }
+    if (!applying->decoded) {
+        applying->failure = batch_decode(&applying->batch, applying->data);
+        if (applying->failure != CONCLAVE_OK) {
+            return;
+        }
+        applying->decoded = true;
+    }
+    struct slice command;
+    if (position >= applying->batch.command_count ||
+        codec_get_bytes(&applying->batch.commands[position], &command) != CONCLAVE_OK ||
+        command.size == 0) {
+        return;
+    }
+    uint8_t id[MESSAGE_COMMAND_ID_BYTES];
+    pending_command_id(command, id);
+    struct pending_record *record = pending_find(pending, id);
+    if (record == NULL) {
+        return;
+    }
+    struct decision *decision = memory_allocate(sizeof *decision + reply.size);
+    if (decision == NULL) {
+        applying->failure = CONCLAVE_NO_MEMORY;
+        return;
+    }
+    *decision = (struct decision){.record = record, .reply_size = reply.size};
+    if (reply.size > 0) {
+        memcpy(decision->reply, reply.data, reply.size);
+    }
+    pending_remove(pending, record);
+    *applying->last = decision;
+    applying->last = &decision->next;
+}
+
+static void sink_event(void *context, struct slice event)
+{
+    struct applying *applying = context;
+    uint64_t size = event.size;
+    buffer_append(&applying->events, &size, sizeof size);
+    buffer_append(&applying->events, event.data, event.size);
+}
+
+static enum conclave_code apply_batch(struct applying *applying, uint64_t index, struct slice data)
+{
+    struct kv_digest digest;
+    enum conclave_code rv = kv_digest_open(&digest, applying->transaction, applying->state.digest);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    applying->data = data;
+    applying->decoded = false;
+    const struct model_sink sink = {.context = applying, .reply = sink_reply, .event = sink_event};
+    rv = model_apply(&digest.base, index, data, &sink);
+    if (rv == CONCLAVE_OK) {
+        rv = applying->failure;
+    }
+    if (rv == CONCLAVE_OK) {
+        kv_digest_value(&digest, applying->state.digest);
+    }
+    if (applying->decoded) {
+        batch_close(&applying->batch);
+    }
+    kv_digest_close(&digest);
+    return rv;
+}
+
+static enum conclave_code apply_entry(void *context, uint64_t index, const struct log_entry *entry)
+{
+    struct applying *applying = context;
+    struct state *state = &applying->state;
+    ASSERT(index == state->applied_index + 1);
+    enum conclave_code rv = CONCLAVE_OK;
+    switch (entry->type) {
+    case LOG_ENTRY_COMMAND:
+        rv = apply_batch(applying, index, entry->data);
+        break;
+    case LOG_ENTRY_CONFIGURATION:
+        if (!configuration_valid(entry->data)) {
+            return CONCLAVE_CORRUPT;
+        }
+        memcpy(state->configuration, entry->data.data, entry->data.size);
+        state->configuration_size = entry->data.size;
+        state->configuration_index = index;
+        applying->configured = true;
+        break;
+    case LOG_ENTRY_BARRIER:
+        break;
+    default:
+        rv = CONCLAVE_CORRUPT;
+        break;
+    }
+    if (rv == CONCLAVE_OK) {
+        state->applied_index = index;
+        state->applied_term = entry->term;
+        applying->bytes += entry->data.size;
+    }
+    return rv;
+}
+
+/* Applies the next entry, from the cache or the log. */
+static enum conclave_code apply_next(struct applying *applying)
+{
+    struct replica *replica = applying->replica;
+    uint64_t index = applying->state.applied_index + 1;
+    struct cache_entry *entry = cache_get(&replica->cache, index);
+    if (entry != NULL) {
+        struct log_entry view = cache_entry_view(entry);
+        return apply_entry(applying, index, &view);
+    }
+    return log_read(replica->config.log, index, index, apply_entry, applying);
+}
+
+/* Entries to `last_index`, at most what one transaction takes; a configuration ends it. */
+static enum conclave_code apply_transaction(struct applying *applying, uint64_t last_index)
+{
+    struct replica *replica = applying->replica;
+    enum conclave_code rv = kv_begin(replica->config.kv, true, &applying->transaction);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    for (unsigned i = 0; i < TRANSACTION_ENTRIES && applying->bytes < TRANSACTION_BYTES &&
+                         !applying->configured && applying->state.applied_index < last_index;
+         i++) {
+        rv = apply_next(applying);
+        if (rv != CONCLAVE_OK) {
+            goto err;
+        }
+    }
+    rv = state_save(applying->transaction, &applying->state);
+    if (rv != CONCLAVE_OK) {
+        goto err;
+    }
+    rv = apply_refresh(replica, applying->transaction);
+    if (rv != CONCLAVE_OK) {
+        goto err;
+    }
+    rv = applying->events.status;
+    if (rv != CONCLAVE_OK) {
+        goto err;
+    }
+    return kv_commit(applying->transaction);
+
+err:
+    ASSERT(rv != CONCLAVE_OK);
+    kv_abort(applying->transaction);
+    return rv;
+}
+
+enum conclave_code apply_refresh(struct replica *replica, struct kv_transaction *transaction)
+{
+    enum conclave_code rv = model_time(transaction, &replica->log_time_ms);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = model_next_due(transaction, &replica->next_due_ms);
+    if (rv == CONCLAVE_NOT_FOUND) {
+        replica->next_due_ms = UINT64_MAX;
+        rv = CONCLAVE_OK;
+    }
+    return rv;
+}
+
+static void tell_events(struct replica *replica, const struct buffer *events)
+{
+    const struct replica_host *host = replica->config.host;
+    size_t offset = 0;
+    while (offset < events->size) {
+        uint64_t size;
+        memcpy(&size, events->data + offset, sizeof size);
+        offset += sizeof size;
+        host->event(host->context, slice_of(events->data + offset, (size_t)size));
+        offset += (size_t)size;
+    }
+}
+
+/* Tells the decisions when `committed`, and frees them. */
+static void end_decisions(struct applying *applying, bool committed)
+{
+    while (applying->first != NULL) {
+        struct decision *decision = applying->first;
+        applying->first = decision->next;
+        if (committed) {
+            forward_decided(applying->replica, decision->record,
+                            slice_of(decision->reply, decision->reply_size));
+        }
+        pending_record_free(decision->record);
+        memory_free(decision);
+    }
+}
+
+static void tell_configuration(struct replica *replica)
+{
+    struct raft_event event = {.type = RAFT_CONFIGURATION,
+                               .configuration = {.index = replica->state.configuration_index}};
+    enum conclave_code rv = configuration_decode(
+        slice_of(replica->state.configuration, replica->state.configuration_size),
+        &event.configuration.conf);
+    if (rv != CONCLAVE_OK) {
+        replica_fail(replica, rv, "a committed configuration could not be decoded");
+        return;
+    }
+    driver_must_step(replica, &event, "the raft core refused a committed configuration");
+}
+
+static void apply_some(struct replica *replica, uint64_t last_index)
+{
+    struct applying applying = {.replica = replica, .state = replica->state};
+    applying.last = &applying.first;
+    buffer_init(&applying.events, EVENT_BYTES);
+    enum conclave_code rv = apply_transaction(&applying, last_index);
+    if (rv == CONCLAVE_OK) {
+        replica->state = applying.state;
+        tell_events(replica, &applying.events);
+    } else {
+        replica_fail(replica, rv, "committed entries could not be applied");
+    }
+    end_decisions(&applying, rv == CONCLAVE_OK);
+    buffer_close(&applying.events);
+    if (rv == CONCLAVE_OK && applying.configured) {
+        tell_configuration(replica);
+    }
+}
+
+void apply_run(struct replica *replica)
+{
+    for (unsigned i = 0; !replica->failed; i++) {
+        /* The commit index may run ahead of what is stored here. */
+        uint64_t last_index = replica->commit_index;
+        if (last_index > replica->raft.last_stored) {
+            last_index = replica->raft.last_stored;
+        }
+        if (replica->state.applied_index >= last_index) {
+            break;
+        }
+        if (i >= TURN_TRANSACTIONS) {
+            replica->work_pending = true;
+            break;
+        }
+        apply_some(replica, last_index);
+    }
+    if (!replica->failed) {
+        cache_evict(&replica->cache,
+                    replica->raft.last_stored < replica->state.applied_index
+                        ? replica->raft.last_stored
+                        : replica->state.applied_index,
+                    LIMIT_CACHE_BYTES);
+    }
+}

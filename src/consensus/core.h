@@ -1,0 +1,106 @@
+/* The inside of a replica: what its parts share. Only files of this folder include it.
+ *
+ * Every public function of replica.h ends in replica_settle (or the part of it that may not
+ * answer), which does the work that events left: replica.c has the order. No part calls another
+ * back from within a raft_step.
+ */
+#ifndef CONSENSUS_CORE_H
+#define CONSENSUS_CORE_H
+
+#include <raft.h>
+
+#include "consensus/cache.h"
+#include "consensus/configuration.h"
+#include "consensus/message.h"
+#include "consensus/pending.h"
+#include "consensus/read.h"
+#include "consensus/replica.h"
+#include "consensus/state.h"
+#include "consensus/writer.h"
+
+/* Which forwarded attempts of a peer came already: a window over their numbers, so that an attempt
+ * that was answered `busy` can never come a second time (RFC 4303, section 3.4.3). */
+struct forward_window {
+    uint64_t node_id; /* 0: free */
+    uint64_t incarnation;
+    uint64_t highest;
+    uint64_t seen; /* bit i: attempt highest - i came */
+};
+
+struct replica {
+    struct replica_config config;
+    struct raft raft;
+    uint8_t cluster_id[16];
+    bool failed;       /* inert: the host was told */
+    bool work_pending; /* something can go on at once: the next tick is due */
+    uint64_t now_ms;   /* monotonic, of the event being handled; never goes back */
+
+    /* Timer (driver.c) */
+    uint64_t timer_ms;     /* when RAFT_TIMEOUT is due */
+    uint64_t timed_out_ms; /* when it last was given, or 0 */
+
+    /* Who leads, as far as this node knows (replica.c) */
+    uint64_t leader_id;
+    uint64_t leader_term;
+    uint64_t leader_announced_term; /* of the last leader.changed event */
+
+    uint64_t commit_index; /* M7: the highest that was ever seen */
+    uint64_t ready_index;  /* leader: serves once this is committed */
+    struct cache cache;
+    struct writer writer;
+
+    /* The state machine (apply.c) */
+    struct state state;
+    uint64_t log_time_ms;
+    uint64_t next_due_ms; /* wall clock; UINT64_MAX: nothing to close */
+
+    struct pending pending;
+    uint64_t incarnation; /* of this process, in forwards */
+    uint64_t attempts;    /* forwards so far */
+    struct forward_window windows[2 * LIMIT_NODES];
+
+    struct reads reads;
+
+    /* Batches (batch.c) */
+    uint64_t stamp_ms;         /* the last one given by this node */
+    uint64_t closes_index;     /* our last batch with closes */
+    uint64_t closes_retry_ms;  /* no closes before (monotonic) */
+    struct buffer batch;       /* scratch */
+    struct slice *batch_items; /* LIMIT_BATCH_COMMANDS of them: scratch */
+
+    struct buffer message; /* scratch: one outgoing message */
+    struct buffer entries; /* scratch: its entries */
+
+    uint64_t messages_malformed;
+    uint64_t messages_dropped;
+    uint64_t mitigations[9];
+};
+
+/* The replica cannot go on: tells the host once, with the code and what failed. */
+void replica_fail(struct replica *replica, enum conclave_code code, const char *what);
+
+/* Reads the clock for the event that begins. */
+void replica_advance(struct replica *replica);
+
+static inline bool replica_leads(struct replica *replica)
+{
+    return raft_state(&replica->raft) == RAFT_LEADER;
+}
+
+/* Leader that may propose: not handing over. */
+static inline bool replica_can_propose(struct replica *replica)
+{
+    return replica_leads(replica) && raft_transferee(&replica->raft) == 0;
+}
+
+/* Leader that has committed an entry of its term, or had nothing to commit. */
+static inline bool replica_leads_ready(struct replica *replica)
+{
+    return replica_leads(replica) && replica->commit_index >= replica->ready_index;
+}
+
+/* Sends what `replica->message` holds to a node, or fails the replica when it could not be built.
+ */
+void replica_send(struct replica *replica, uint64_t node_id);
+
+#endif

@@ -1,0 +1,143 @@
+/* Reading a genesis command: docs/PROTOCOL.md, "Kinds of commands". */
+#include "consensus/genesis.h"
+
+#include <stddef.h>
+
+#include "auth/auth.h"
+
+struct genesis_body {
+    struct slice name;
+    const msgpack_object *nodes;
+    const msgpack_object *chair;
+    uint64_t created_ms;
+};
+
+static const struct codec_field body_fields[] = {
+    {"name", CODEC_STRING, true, offsetof(struct genesis_body, name), 1, LIMIT_NAME_BYTES},
+    {"nodes", CODEC_ARRAY, true, offsetof(struct genesis_body, nodes), 1, LIMIT_NODES},
+    {"chair", CODEC_MAP, true, offsetof(struct genesis_body, chair), 1, 8},
+    {"created", CODEC_U64, true, offsetof(struct genesis_body, created_ms), 0, 0},
+};
+
+struct genesis_chair {
+    struct slice id;
+    struct slice key;
+    struct slice name;
+};
+
+static const struct codec_field chair_fields[] = {
+    {"id", CODEC_STRING, true, offsetof(struct genesis_chair, id), 1, LIMIT_ID_BYTES},
+    {"key", CODEC_BYTES, true, offsetof(struct genesis_chair, key), AUTH_PUBLIC_KEY_BYTES,
+     AUTH_PUBLIC_KEY_BYTES},
+    {"name", CODEC_STRING, false, offsetof(struct genesis_chair, name), 0, LIMIT_NAME_BYTES},
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool is_address(struct slice address)
+{
+    return address.size >= 1 && address.size <= LIMIT_ADDRESS_BYTES &&
+           memchr(address.data, 0, address.size) == NULL;
+}
+
+static enum conclave_code decode_node(struct genesis *genesis, uint32_t position,
+                                      const msgpack_object *object, struct codec_error *error)
+{
+    const msgpack_object *items;
+    uint32_t count;
+    struct genesis_node *node = &genesis->nodes[position];
+    struct slice client_address;
+    if (codec_get_array(object, 3, 3, &items, &count) != CONCLAVE_OK ||
+        codec_get_u64(&items[0], &node->id) != CONCLAVE_OK ||
+        codec_get_string(&items[1], &node->address) != CONCLAVE_OK ||
+        codec_get_string(&items[2], &client_address) != CONCLAVE_OK) {
+        codec_error_set(error, "genesis: node %u is not [id, peer address, client address]",
+                        position + 1);
+        return CONCLAVE_BAD_REQUEST;
+    }
+    if (node->id == 0 || !is_address(node->address) || !is_address(client_address)) {
+        codec_error_set(error,
+                        "genesis: node %u needs an id that is not 0 and addresses of 1 to %u bytes",
+                        position + 1, LIMIT_ADDRESS_BYTES);
+        return CONCLAVE_BAD_REQUEST;
+    }
+    for (uint32_t i = 0; i < position; i++) {
+        if (genesis->nodes[i].id == node->id ||
+            slice_equal(genesis->nodes[i].address, node->address)) {
+            codec_error_set(error, "genesis: nodes %u and %u have the same id or peer address",
+                            i + 1, position + 1);
+            return CONCLAVE_BAD_REQUEST;
+        }
+    }
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code check_signature(const struct envelope *envelope,
+                                          const msgpack_object *object, struct codec_error *error)
+{
+    struct genesis_chair chair = {0};
+    enum conclave_code rv =
+        codec_decode_map(object, chair_fields, COUNT_OF(chair_fields), true, &chair, error);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    if (!envelope_id_valid(chair.id) || !slice_equal(chair.id, envelope->author)) {
+        codec_error_set(error, "genesis: the author is not the chair");
+        return CONCLAVE_BAD_REQUEST;
+    }
+    if (!auth_verify(chair.key.data, envelope->bytes, envelope->signature.data)) {
+        codec_error_set(error, "genesis: the signature does not verify with the chair's key");
+        return CONCLAVE_BAD_SIGNATURE;
+    }
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code decode_envelope(struct genesis *genesis, const struct envelope *envelope,
+                                          struct codec_error *error)
+{
+    static const uint8_t zeros[ENVELOPE_CLUSTER_BYTES];
+    if (!slice_is_text(envelope->kind, "genesis")) {
+        codec_error_set(error, "the command is not of kind genesis");
+        return CONCLAVE_BAD_REQUEST;
+    }
+    if (!slice_equal(envelope->cluster, slice_of(zeros, sizeof zeros))) {
+        codec_error_set(error, "genesis: the cluster id must be 16 zero bytes");
+        return CONCLAVE_BAD_REQUEST;
+    }
+    struct genesis_body body = {0};
+    enum conclave_code rv =
+        codec_decode_map(envelope->body, body_fields, COUNT_OF(body_fields), true, &body, error);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    const msgpack_object *nodes;
+    rv = codec_get_array(body.nodes, 1, LIMIT_NODES, &nodes, &genesis->node_count);
+    if (rv != CONCLAVE_OK) {
+        codec_error_set(error, "genesis: 1 to %u nodes are needed", LIMIT_NODES);
+        return rv;
+    }
+    for (uint32_t i = 0; i < genesis->node_count; i++) {
+        rv = decode_node(genesis, i, &nodes[i], error);
+        if (rv != CONCLAVE_OK) {
+            return rv;
+        }
+    }
+    genesis->created_ms = body.created_ms;
+    auth_cluster_id(envelope->bytes, genesis->cluster_id);
+    return check_signature(envelope, body.chair, error);
+}
+
+enum conclave_code genesis_decode(struct genesis *genesis, struct slice command,
+                                  struct codec_error *error)
+{
+    ASSERT(genesis != NULL && error != NULL);
+    *genesis = (struct genesis){0};
+    struct envelope envelope;
+    enum conclave_code rv = envelope_decode(&envelope, command, error);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = decode_envelope(genesis, &envelope, error);
+    envelope_close(&envelope);
+    return rv;
+}

@@ -1,0 +1,186 @@
+/* Incoming messages. */
+#include "consensus/inbound.h"
+
+#include "base/logger.h"
+#include "consensus/driver.h"
+#include "consensus/forward.h"
+
+/* The core wants an address with every message, and copies it; addresses are not used to send. */
+static const char *address_of(const struct replica *replica, uint64_t node_id)
+{
+    const struct raft_server *server = configuration_find(&replica->raft.configuration, node_id);
+    return server == NULL ? "-" : server->address;
+}
+
+/* A step for a message. The address is copied first: the core may free the configuration that it
+ * stands in while it handles the message. */
+static void step_message(struct replica *replica, uint64_t node_id, struct raft_message *message)
+{
+    char address[LIMIT_ADDRESS_BYTES + 1];
+    const char *known = address_of(replica, node_id);
+    size_t size = strnlen(known, LIMIT_ADDRESS_BYTES);
+    memcpy(address, known, size);
+    address[size] = 0;
+    message->server_id = node_id;
+    message->server_address = address;
+    struct raft_event event = {.type = RAFT_RECEIVE, .receive = {.message = message}};
+    driver_must_step(replica, &event, "the raft core refused a message");
+    message->server_address = NULL;
+}
+
+/* Gives `count` entries from `first` on to the core, in one batch that the core frees. */
+static bool step_part(struct replica *replica, uint64_t node_id, const struct raft_message *message,
+                      unsigned first, unsigned count)
+{
+    const struct raft_append_entries *append = &message->append_entries;
+    struct raft_message part = *message;
+    part.append_entries.prev_log_index = append->prev_log_index + first;
+    if (first > 0) {
+        part.append_entries.prev_log_term = append->entries[first - 1].term;
+    }
+    part.append_entries.n_entries = count;
+    part.append_entries.entries = count == 0 ? NULL : &append->entries[first];
+    if (count > 0) {
+        size_t size = 1;
+        for (unsigned i = 0; i < count; i++) {
+            size += part.append_entries.entries[i].buf.len;
+        }
+        uint8_t *batch = raft_malloc(size);
+        if (batch == NULL) {
+            replica_fail(replica, CONCLAVE_NO_MEMORY, "no memory for received entries");
+            return false;
+        }
+        uint8_t *at = batch;
+        for (unsigned i = 0; i < count; i++) {
+            struct raft_entry *entry = &part.append_entries.entries[i];
+            if (entry->buf.len > 0) {
+                memcpy(at, entry->buf.base, entry->buf.len);
+            }
+            entry->buf.base = at;
+            entry->batch = batch;
+            at += entry->buf.len;
+        }
+    }
+    step_message(replica, node_id, &part);
+    return !replica->failed &&
+           raft_last_index(&replica->raft) >= part.append_entries.prev_log_index + count;
+}
+
+static void receive_append(struct replica *replica, uint64_t node_id,
+                           const struct raft_message *message)
+{
+    const struct raft_append_entries *append = &message->append_entries;
+    if (replica_leads(replica) && append->term == raft_current_term(&replica->raft)) {
+        /* A second leader of our own term: cannot be, and the core would go wrong on it. */
+        LOG_ERROR("append from another leader of this term", FIELD_U64("peer", node_id),
+                  FIELD_U64("term", append->term));
+        replica->messages_dropped++;
+        return;
+    }
+    unsigned first = 0;
+    do {
+        unsigned end = first + 1;
+        while (end < append->n_entries && append->entries[end].type != RAFT_CHANGE) {
+            end++;
+        }
+        unsigned count = append->n_entries == 0 ? 0 : end - first;
+        if (end < append->n_entries) {
+            replica->mitigations[1]++; /* M1: a configuration is never a later entry of a message */
+        }
+        if (!step_part(replica, node_id, message, first, count)) {
+            return; /* refused: the rest would be too */
+        }
+        first = end;
+    } while (first < append->n_entries);
+}
+
+static void receive_append_result(struct replica *replica, uint64_t node_id,
+                                  struct raft_message *message)
+{
+    const struct raft_append_entries_result *result = &message->append_entries_result;
+    raft_index match_index;
+    /* M4: a rejection at or below what the peer is known to have is old; the core would take it
+     * and send what the peer has committed. */
+    if (result->rejected > 0 && replica_leads(replica) &&
+        result->term == raft_current_term(&replica->raft) &&
+        raft_match_index(&replica->raft, node_id, &match_index) == 0 &&
+        result->rejected <= match_index) {
+        replica->mitigations[4]++;
+        return;
+    }
+    step_message(replica, node_id, message);
+}
+
+static void receive_vote_result(struct replica *replica, uint64_t node_id,
+                                struct raft_message *message)
+{
+    const struct raft_request_vote_result *result = &message->request_vote_result;
+    /* Nobody grants a vote for a term beyond the one asked for. */
+    if (result->vote_granted && result->term > raft_current_term(&replica->raft) + 1) {
+        replica->messages_dropped++;
+        return;
+    }
+    step_message(replica, node_id, message);
+}
+
+static void dispatch(struct replica *replica, uint64_t node_id, struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_APPEND:
+        receive_append(replica, node_id, &message->raft);
+        break;
+    case MESSAGE_APPEND_RESULT:
+        receive_append_result(replica, node_id, &message->raft);
+        break;
+    case MESSAGE_VOTE_RESULT:
+        receive_vote_result(replica, node_id, &message->raft);
+        break;
+    case MESSAGE_VOTE:
+    case MESSAGE_TIMEOUT_NOW:
+        step_message(replica, node_id, &message->raft);
+        break;
+    case MESSAGE_SNAPSHOT:
+        replica->mitigations[5]++; /* M5 */
+        break;
+    case MESSAGE_FORWARD:
+        forward_receive(replica, node_id, &message->forward);
+        break;
+    case MESSAGE_FORWARD_RESULT:
+        forward_result(replica, node_id, &message->forward_result);
+        break;
+    case MESSAGE_READ_PING:
+        read_ping(replica, node_id, &message->read_round);
+        break;
+    case MESSAGE_READ_PONG:
+        read_pong(replica, node_id, &message->read_round);
+        break;
+    case MESSAGE_READ_ASK:
+        read_ask(replica, node_id, &message->read_ask);
+        break;
+    case MESSAGE_READ_ANSWER:
+        read_answer(replica, node_id, &message->read_ask);
+        break;
+    }
+}
+
+void inbound_receive(struct replica *replica, uint64_t node_id, struct slice bytes)
+{
+    if (node_id == 0 || node_id == replica->config.node_id) {
+        replica->messages_malformed++;
+        return;
+    }
+    struct message message;
+    enum conclave_code rv = message_decode(&message, node_id, bytes);
+    if (rv == CONCLAVE_NO_MEMORY) {
+        replica->messages_dropped++;
+        return;
+    }
+    if (rv != CONCLAVE_OK) {
+        replica->messages_malformed++;
+        LOG_WARN("malformed message from a peer", FIELD_U64("peer", node_id),
+                 FIELD_U64("bytes", bytes.size), FIELD_TEXT("code", conclave_code_name(rv)));
+        return;
+    }
+    dispatch(replica, node_id, &message);
+    message_close(&message);
+}

@@ -1,0 +1,151 @@
+/* Changes of the raft configuration, one server at a time (Ongaro, "Consensus: Bridging Theory and
+ * Practice", chapter 4). */
+#include "base/logger.h"
+#include "consensus/batch.h"
+#include "consensus/core.h"
+#include "consensus/driver.h"
+
+#define ROLE_REMOVE (-1)
+
+/* M3: with changes one upon the other, voters that lag behind a configuration can be left unable to
+ * elect anyone. So: every voter has the last configuration, and no other change is under way. */
+static bool may_change(struct replica *replica)
+{
+    const struct raft *raft = &replica->raft;
+    if (raft->configuration_uncommitted_index != 0 || raft_transferee(raft) != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < raft->configuration.n; i++) {
+        raft_index match_index = 0;
+        if (raft->configuration.servers[i].role != RAFT_VOTER) {
+            continue;
+        }
+        int rv = raft_match_index(raft, raft->configuration.servers[i].id, &match_index);
+        if (rv != 0 || match_index < raft->configuration_committed_index) {
+            replica->mitigations[3]++;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A server that is to vote must have what is committed, or the cluster may have to wait for it. */
+static bool may_vote(struct replica *replica, uint64_t node_id)
+{
+    raft_index match_index = 0;
+    int rv = raft_match_index(&replica->raft, node_id, &match_index);
+    return rv == 0 && match_index >= replica->commit_index;
+}
+
+/* The configuration as it will be. */
+static enum conclave_code change_configuration(const struct replica *replica, uint64_t node_id,
+                                               const char *address, int role,
+                                               struct raft_configuration *configuration)
+{
+    const struct raft_configuration *old = &replica->raft.configuration;
+    const struct raft_server *known = configuration_find(old, node_id);
+    raft_configuration_init(configuration);
+    int rv = 0;
+    for (unsigned i = 0; i < old->n && rv == 0; i++) {
+        const struct raft_server *server = &old->servers[i];
+        if (server != known) {
+            rv = raft_configuration_add(configuration, server->id, server->address, server->role);
+        } else if (role != ROLE_REMOVE) {
+            rv = raft_configuration_add(configuration, server->id, address, role);
+        }
+    }
+    if (known == NULL && rv == 0) {
+        rv = raft_configuration_add(configuration, node_id, address, role);
+    }
+    if (rv != 0) {
+        raft_configuration_close(configuration);
+        return rv == RAFT_NOMEM ? CONCLAVE_NO_MEMORY : CONCLAVE_BAD_VALUE;
+    }
+    return CONCLAVE_OK;
+}
+
+/* J: the entry is submitted alone. */
+static enum conclave_code submit_configuration(struct replica *replica,
+                                               const struct raft_configuration *configuration)
+{
+    struct raft_entry entry = {.term = raft_current_term(&replica->raft), .type = RAFT_CHANGE};
+    if (raft_configuration_encode(configuration, &entry.buf) != 0) {
+        return CONCLAVE_NO_MEMORY;
+    }
+    entry.batch = entry.buf.base;
+    struct raft_event event = {.type = RAFT_SUBMIT, .submit = {.entries = &entry, .n = 1}};
+    int rv = driver_step(replica, &event);
+    if (rv != 0) {
+        raft_free(entry.batch);
+    }
+    return driver_code(rv);
+}
+
+static enum conclave_code check_arguments(const struct replica *replica, uint64_t node_id,
+                                          const char *address, int role)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    const struct raft_server *known = configuration_find(configuration, node_id);
+    if (node_id == 0 || role < ROLE_REMOVE || role > RAFT_SPARE) {
+        return CONCLAVE_BAD_VALUE;
+    }
+    if (role == ROLE_REMOVE) {
+        return known == NULL || configuration->n == 1 ? CONCLAVE_BAD_VALUE : CONCLAVE_OK;
+    }
+    if (address == NULL || address[0] == 0 || strlen(address) > LIMIT_ADDRESS_BYTES) {
+        return CONCLAVE_BAD_VALUE;
+    }
+    if (known == NULL) {
+        /* A new server first learns the log, without a vote. */
+        return role == RAFT_VOTER || configuration->n >= LIMIT_NODES ? CONCLAVE_BAD_VALUE
+                                                                     : CONCLAVE_OK;
+    }
+    bool last_voter = known->role == RAFT_VOTER && configuration_voters(configuration) == 1;
+    return last_voter && role != RAFT_VOTER ? CONCLAVE_BAD_VALUE : CONCLAVE_OK;
+}
+
+enum conclave_code replica_change(struct replica *replica, uint64_t node_id, const char *address,
+                                  int role)
+{
+    ASSERT(replica != NULL);
+    replica_advance(replica);
+    if (replica->failed || !replica_leads(replica)) {
+        return CONCLAVE_NOT_LEADER;
+    }
+    enum conclave_code rv = check_arguments(replica, node_id, address, role);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    if (!replica_leads_ready(replica) || batch_capped(replica) || !may_change(replica) ||
+        (role == RAFT_VOTER && !may_vote(replica, node_id))) {
+        return CONCLAVE_BUSY;
+    }
+    struct raft_configuration configuration;
+    rv = change_configuration(replica, node_id, address, role, &configuration);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = submit_configuration(replica, &configuration);
+    raft_configuration_close(&configuration);
+    if (rv == CONCLAVE_OK) {
+        LOG_INFO("configuration change proposed", FIELD_U64("server", node_id),
+                 FIELD_I64("role", role));
+        writer_start(replica);
+    }
+    return rv;
+}
+
+void replica_transfer(struct replica *replica)
+{
+    ASSERT(replica != NULL);
+    replica_advance(replica);
+    if (replica->failed || !replica_can_propose(replica)) {
+        return;
+    }
+    struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = 0}};
+    int rv = driver_step(replica, &event); /* 0: the most advanced one */
+    if (rv != 0 && rv != RAFT_NOTFOUND && rv != RAFT_NOTLEADER) {
+        replica_fail(replica, driver_code(rv), "leadership could not be handed over");
+    }
+    replica->work_pending = true; /* who leads changed: the next tick looks */
+}

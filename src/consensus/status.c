@@ -1,0 +1,68 @@
+/* What a replica says of itself. */
+#include "consensus/core.h"
+
+static enum replica_state state_of(struct replica *replica)
+{
+    if (replica->failed) {
+        return REPLICA_UNAVAILABLE;
+    }
+    switch (raft_state(&replica->raft)) {
+    case RAFT_FOLLOWER:
+        return REPLICA_FOLLOWER;
+    case RAFT_CANDIDATE:
+        return REPLICA_CANDIDATE;
+    case RAFT_LEADER:
+        return REPLICA_LEADER;
+    case RAFT_UNAVAILABLE:
+    default:
+        return REPLICA_UNAVAILABLE;
+    }
+}
+
+static void fill_peers(struct replica *replica, struct replica_status *status)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    for (unsigned i = 0; i < configuration->n && status->peer_count < LIMIT_NODES; i++) {
+        const struct raft_server *server = &configuration->servers[i];
+        if (server->id == replica->config.node_id) {
+            continue;
+        }
+        struct replica_peer *peer = &status->peers[status->peer_count++];
+        peer->node_id = server->id;
+        size_t size = strnlen(server->address, LIMIT_ADDRESS_BYTES);
+        memcpy(peer->address, server->address, size);
+        raft_index match_index;
+        if (raft_match_index(&replica->raft, server->id, &match_index) == 0) {
+            peer->has_match = true;
+            peer->match_index = match_index;
+            peer->lag = status->last_index - match_index;
+        }
+    }
+}
+
+void replica_status(struct replica *replica, struct replica_status *status)
+{
+    ASSERT(replica != NULL && status != NULL);
+    *status = (struct replica_status){
+        .state = state_of(replica),
+        .node_id = replica->config.node_id,
+        .leader_id = replica->failed ? 0 : replica->leader_id,
+        .term = raft_current_term(&replica->raft),
+        .last_index = raft_last_index(&replica->raft),
+        .commit_index = replica->commit_index,
+        .applied_index = replica->state.applied_index,
+        .time_ms = replica->log_time_ms,
+        .in_flight = replica->pending.local_count,
+        .messages_malformed = replica->messages_malformed,
+        .messages_dropped = replica->messages_dropped,
+    };
+    memcpy(status->cluster_id, replica->cluster_id, sizeof status->cluster_id);
+    memcpy(status->digest, replica->state.digest, sizeof status->digest);
+    memcpy(status->mitigations, replica->mitigations, sizeof status->mitigations);
+    if (status->state == REPLICA_LEADER) {
+        status->ready = replica_leads_ready(replica);
+    } else if (status->state == REPLICA_FOLLOWER) {
+        status->ready = status->leader_id != 0;
+    }
+    fill_peers(replica, status);
+}
