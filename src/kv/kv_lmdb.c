@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,10 +41,10 @@ struct kv_lmdb {
     size_t page_bytes;
     uint8_t *value; /* a copy of what is being put: it may be LMDB's own and move while it puts */
     size_t value_capacity;
+    _Atomic bool map_full;          /* the last write needed more than there was */
     pthread_mutex_t mutex;          /* over what follows */
     uint32_t transaction_count;     /* open */
     struct lmdb_transaction *spare; /* a reset read transaction, or NULL */
-    bool map_full;                  /* the last write needed more than there was */
     bool map_lost;                  /* growth failed and left no map at all */
 };
 
@@ -117,13 +118,12 @@ static enum conclave_code grow_map(struct kv_lmdb *lmdb)
     ASSERT(rv == 0);
     size_t used = (info.me_last_pgno + 1) * lmdb->page_bytes;
     size_t wanted = info.me_mapsize;
-    if (lmdb->map_full && wanted <= SIZE_MAX / 2) {
+    if (atomic_exchange(&lmdb->map_full, false) && wanted <= SIZE_MAX / 2) {
         wanted *= 2;
     }
     while (used / LMDB_GROW_NUMERATOR > wanted / LMDB_GROW_DENOMINATOR && wanted <= SIZE_MAX / 2) {
         wanted *= 2;
     }
-    lmdb->map_full = false;
     if (wanted == info.me_mapsize) {
         return CONCLAVE_OK;
     }
@@ -168,14 +168,9 @@ static void discard_transaction(struct lmdb_transaction *transaction)
     memory_free(transaction);
 }
 
-/* The spare read transaction, made current; NULL when there is none that can be. */
-static struct lmdb_transaction *renew_spare(struct kv_lmdb *lmdb)
+/* The spare read transaction, made current; NULL when it cannot be. */
+static struct lmdb_transaction *renew(struct lmdb_transaction *spare)
 {
-    struct lmdb_transaction *spare = lmdb->spare;
-    if (spare == NULL) {
-        return NULL;
-    }
-    lmdb->spare = NULL;
     if (mdb_txn_renew(spare->txn) != 0) {
         discard_transaction(spare);
         return NULL;
@@ -187,41 +182,67 @@ static struct lmdb_transaction *renew_spare(struct kv_lmdb *lmdb)
     return spare;
 }
 
-static enum conclave_code begin_locked(struct kv_lmdb *lmdb, bool write,
-                                       struct lmdb_transaction **transaction)
+/* Counts a transaction in, after the map has grown if it must, and takes the spare one for a read.
+ */
+static enum conclave_code enter(struct kv_lmdb *lmdb, bool write, struct lmdb_transaction **spare)
 {
+    enum conclave_code rv = CONCLAVE_OK;
+    *spare = NULL;
+    lock(lmdb);
     if (lmdb->map_lost) {
-        return CONCLAVE_NO_MEMORY;
+        rv = CONCLAVE_NO_MEMORY;
+    } else if (write && lmdb->transaction_count == 0) {
+        rv = grow_map(lmdb);
     }
-    if (write && lmdb->transaction_count == 0) {
-        enum conclave_code rv = grow_map(lmdb);
-        if (rv != CONCLAVE_OK) {
-            return rv;
+    if (rv == CONCLAVE_OK) {
+        lmdb->transaction_count++;
+        if (!write) {
+            *spare = lmdb->spare;
+            lmdb->spare = NULL;
         }
     }
-    *transaction = write ? NULL : renew_spare(lmdb);
-    if (*transaction == NULL) {
-        enum conclave_code rv = open_transaction(lmdb, write, transaction);
-        if (rv != CONCLAVE_OK) {
-            return rv;
-        }
-    }
-    lmdb->transaction_count++;
-    return CONCLAVE_OK;
+    unlock(lmdb);
+    return rv;
 }
 
+/* Counts one out that has ended, and keeps `spare`, a reset one or NULL, if there is none yet. */
+static void leave(struct kv_lmdb *lmdb, struct lmdb_transaction *spare)
+{
+    lock(lmdb);
+    ASSERT(lmdb->transaction_count > 0);
+    lmdb->transaction_count--;
+    if (spare != NULL && lmdb->spare == NULL) {
+        lmdb->spare = spare;
+        spare = NULL;
+    }
+    unlock(lmdb);
+    if (spare != NULL) {
+        discard_transaction(spare);
+    }
+}
+
+/* The mutex is not held while LMDB's own lock for writers is waited for. */
 static enum conclave_code lmdb_begin(struct kv *kv, bool write, struct kv_transaction **transaction)
 {
     struct kv_lmdb *lmdb = lmdb_of(kv);
     ASSERT(transaction != NULL);
     struct lmdb_transaction *begun;
-    lock(lmdb);
-    enum conclave_code rv = begin_locked(lmdb, write, &begun);
-    unlock(lmdb);
-    if (rv == CONCLAVE_OK) {
-        *transaction = &begun->base;
+    enum conclave_code rv = enter(lmdb, write, &begun);
+    if (rv != CONCLAVE_OK) {
+        return rv;
     }
-    return rv;
+    if (begun != NULL) {
+        begun = renew(begun);
+    }
+    if (begun == NULL) {
+        rv = open_transaction(lmdb, write, &begun);
+        if (rv != CONCLAVE_OK) {
+            leave(lmdb, NULL);
+            return rv;
+        }
+    }
+    *transaction = &begun->base;
+    return CONCLAVE_OK;
 }
 
 /* Ends it without storing anything: a read becomes the spare one, if there is none. */
@@ -229,16 +250,13 @@ static void lmdb_abort(struct kv_transaction *base)
 {
     struct lmdb_transaction *transaction = transaction_of(base);
     struct kv_lmdb *lmdb = lmdb_of(base->kv);
-    lock(lmdb);
-    ASSERT(lmdb->transaction_count > 0);
-    lmdb->transaction_count--;
-    if (!base->write && transaction->failure == CONCLAVE_OK && lmdb->spare == NULL) {
-        mdb_txn_reset(transaction->txn);
-        lmdb->spare = transaction;
-    } else {
+    if (base->write || transaction->failure != CONCLAVE_OK) {
         discard_transaction(transaction);
+        transaction = NULL;
+    } else {
+        mdb_txn_reset(transaction->txn);
     }
-    unlock(lmdb);
+    leave(lmdb, transaction);
 }
 
 static enum conclave_code lmdb_commit(struct kv_transaction *base)
@@ -256,12 +274,11 @@ static enum conclave_code lmdb_commit(struct kv_transaction *base)
     }
     int rv = mdb_txn_commit(transaction->txn); /* frees it, also when it fails */
     transaction->txn = NULL;
-    lock(lmdb);
-    ASSERT(lmdb->transaction_count > 0);
-    lmdb->transaction_count--;
-    lmdb->map_full = rv == MDB_MAP_FULL;
-    unlock(lmdb);
+    if (rv == MDB_MAP_FULL) {
+        atomic_store(&lmdb->map_full, true);
+    }
     discard_transaction(transaction);
+    leave(lmdb, NULL);
     return rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : code_of(rv);
 }
 
@@ -364,10 +381,7 @@ static enum conclave_code fail_write(struct lmdb_transaction *transaction, int r
 {
     ASSERT(rv != 0);
     if (rv == MDB_MAP_FULL) {
-        struct kv_lmdb *lmdb = lmdb_of(transaction->base.kv);
-        lock(lmdb);
-        lmdb->map_full = true;
-        unlock(lmdb);
+        atomic_store(&lmdb_of(transaction->base.kv)->map_full, true);
     }
     transaction->failure = rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : code_of(rv);
     return transaction->failure;
