@@ -58,7 +58,7 @@ static uint64_t clock_now(void *context)
     return ((struct api_fixture *)context)->now_ms;
 }
 
-static struct api_fixture *fixture_new(void)
+struct api_fixture *fixture_prepare(void)
 {
     ASSERT(sodium_init() >= 0);
     struct api_fixture *fixture = calloc(1, sizeof *fixture);
@@ -66,13 +66,15 @@ static struct api_fixture *fixture_new(void)
     fixture->connections = calloc(FIXTURE_CONNECTIONS, sizeof *fixture->connections);
     ASSERT(fixture->connections != NULL);
     fixture->now_ms = FIXTURE_NOW_MS;
+    static const uint8_t seed[32] = "the seed of ada's key, 32 bytes";
+    ASSERT(crypto_sign_seed_keypair(fixture->public_key, fixture->secret_key, seed) == 0);
     fixture->clock = (struct clock){fixture, clock_now, clock_now};
     fixture->host = (struct api_host){fixture, host_send, host_close, host_verify, host_peers};
     return fixture;
 }
 
-static void start_api(struct api_fixture *fixture, struct replica *replica,
-                      const struct api_replica_operations *operations)
+void fixture_start(struct api_fixture *fixture, struct replica *replica,
+                   const struct api_replica_operations *operations)
 {
     struct api_config config = {
         .replica = replica,
@@ -87,7 +89,7 @@ static void start_api(struct api_fixture *fixture, struct replica *replica,
 
 struct api_fixture *fixture_open(void)
 {
-    struct api_fixture *fixture = fixture_new();
+    struct api_fixture *fixture = fixture_prepare();
     struct fake_replica *fake = fake_replica_open();
     fixture->replica = fake;
     memset(fixture->cluster, 0xc1, sizeof fixture->cluster);
@@ -95,18 +97,8 @@ struct api_fixture *fixture_open(void)
     fake->status.node_id = 2;
     fake->authors[0].id = "ada";
     fake->author_count = 1;
-    static const uint8_t seed[32] = "the seed of ada's key, 32 bytes";
-    ASSERT(crypto_sign_seed_keypair(fake->authors[0].author.public_key, fixture->secret_key,
-                                    seed) == 0);
-    start_api(fixture, fake_replica_handle(fake), &fake_replica_operations);
-    return fixture;
-}
-
-struct api_fixture *fixture_open_over(struct replica *replica)
-{
-    struct api_fixture *fixture = fixture_new();
-    fixture->real = replica;
-    start_api(fixture, replica, NULL);
+    memcpy(fake->authors[0].author.public_key, fixture->public_key, sizeof fixture->public_key);
+    fixture_start(fixture, fake_replica_handle(fake), &fake_replica_operations);
     return fixture;
 }
 
@@ -341,6 +333,10 @@ static void pack_envelope(struct api_fixture *fixture, const struct fixture_comm
     pack_bin(&packer, nonce, sizeof nonce);
     msgpack_pack_uint64(&packer, FIXTURE_NOW_MS + 60000);
     pack_text(&packer, command->kind != NULL ? command->kind : "poll.close");
+    if (command->body.size > 0) {
+        msgpack_sbuffer_write(out, (const char *)command->body.data, command->body.size);
+        return;
+    }
     msgpack_pack_map(&packer, 1);
     pack_text(&packer, "id");
     char *text = malloc(command->body_bytes + 1);

@@ -33,8 +33,7 @@ struct fixture_connection {
 
 struct api_fixture {
     struct api *api;
-    struct fake_replica *replica;
-    struct replica *real; /* in its place, when not NULL, and `operations` then too */
+    struct fake_replica *replica; /* NULL over a real one */
     struct api_host host;
     struct clock clock;
     uint64_t now_ms;
@@ -43,15 +42,20 @@ struct api_fixture {
     unsigned verify_count;
     struct api_peer peers[LIMIT_NODES];
     unsigned peer_count;
-    uint8_t secret_key[64]; /* of the author "ada" */
+    uint8_t public_key[32]; /* of the author "ada" */
+    uint8_t secret_key[64];
     uint8_t cluster[16];
 };
 
-/* An api with one connection, number 1, and one author, "ada". Aborts when it fails. */
+/* An api with one connection, number 1, over a fake replica with one author, "ada". Aborts when it
+ * fails. */
 struct api_fixture *fixture_open(void);
 
-/* The same over another replica. `operations` NULL: the real one's. */
-struct api_fixture *fixture_open_over(struct replica *replica);
+/* The same in two steps, for a real replica: `operations` NULL, and `fixture->cluster` is the
+ * caller's to set. */
+struct api_fixture *fixture_prepare(void);
+void fixture_start(struct api_fixture *fixture, struct replica *replica,
+                   const struct api_replica_operations *operations);
 void fixture_close(struct api_fixture *fixture);
 
 void fixture_connect(struct api_fixture *fixture, uint64_t connection);
@@ -98,7 +102,8 @@ struct fixture_command {
     const char *author;     /* "ada" */
     const char *kind;       /* "poll.close" */
     const uint8_t *cluster; /* the fixture's */
-    size_t body_bytes;      /* of the one text in the body */
+    size_t body_bytes;      /* of the one text, "id", in the body */
+    struct slice body;      /* packed; in its place */
     uint64_t nonce;
     bool bad_signature;
 };

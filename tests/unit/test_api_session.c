@@ -402,6 +402,52 @@ static void test_stop(void **state)
     assert_int_equal(api_requests_under_way(fixture->api), 0);
 }
 
+/* Requests with bytes flipped, cut out and doubled: whatever comes, the api answers or closes, and
+ * holds nothing after. */
+static void test_damaged_streams(void **state)
+{
+    struct api_fixture *prototype = *state;
+    msgpack_sbuffer stream;
+    msgpack_sbuffer_init(&stream);
+    write_stream(prototype, &stream);
+    uint64_t random = 88172645463325252u; /* xorshift64, Marsaglia 2003 */
+    unsigned closed = 0;
+    for (unsigned round = 0; round < 3000; round++) {
+        struct api_fixture *fixture = fixture_open();
+        fixture->replica->query_answer = FIXTURE_BYTES("\x80");
+        uint8_t *bytes = malloc(stream.size);
+        assert_non_null(bytes);
+        memcpy(bytes, stream.data, stream.size);
+        for (unsigned damage = 0; damage <= round % 4; damage++) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            bytes[(random >> 8) % stream.size] = (uint8_t)random;
+        }
+        size_t cut = (random >> 24) % stream.size;
+        fixture_feed(fixture, 1, slice_of(bytes, cut));
+        fixture_feed(fixture, 1, slice_of(bytes + cut, stream.size - cut));
+        free(bytes);
+        api_run(fixture->api);
+        fixture_verify(fixture);
+        msgpack_unpacked message;
+        while (fixture_next(fixture, 1, &message)) { /* every byte sent is MessagePack */
+            msgpack_unpacked_destroy(&message);
+        }
+        closed += asked_to_close(fixture, 1);
+        for (unsigned i = 0; i < fixture->replica->read_count; i++) {
+            fixture_readable(fixture, i, CONCLAVE_OK);
+        }
+        for (unsigned i = 0; i < fixture->replica->submit_count; i++) {
+            fixture_decide(fixture, i, CONCLAVE_OK, FIXTURE_BYTES("\x80"));
+        }
+        assert_int_equal(api_requests_under_way(fixture->api), 0);
+        fixture_close(fixture);
+    }
+    assert_true(closed > 300 && closed < 3000); /* both kinds came */
+    msgpack_sbuffer_destroy(&stream);
+}
+
 static void test_peek_id(void **state)
 {
     (void)state;
@@ -442,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_connection_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_streams, setup, teardown),
         cmocka_unit_test(test_peek_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
