@@ -1,0 +1,422 @@
+/* A running node. Everything happens on one loop: events come in (net, signals, ends of writes and
+ * checks), and once a turn, before the loop waits, node_turn does what they gathered and sets the
+ * timer anew. Writes of the log and checks of signatures are on threads of their own.
+ *
+ * The happy path: open the storage, replica, api, listeners; READY; run; node_stop.c ends it. The
+ * failure modes: whatever keeps it from starting is one line and an exit status; a replica that
+ * cannot go on ends the process on the spot, because after a failed write nothing may be answered.
+ */
+#include "daemon/node_internal.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/notify.h"
+#include "daemon/port_holder.h"
+
+/* --- the replica's host --- */
+
+static void host_send(void *context, uint64_t node_id, struct slice message)
+{
+    struct node *node = context;
+    if (node->peers != NULL && node->phase < NODE_PHASE_CLOSING) {
+        peers_send(node->peers, node_id, message);
+    }
+}
+
+static void host_persist(void *context, const struct replica_write *write)
+{
+    struct node *node = context;
+    log_writer_write(node->writer, write);
+}
+
+static void host_decided(void *context, uint64_t token, enum conclave_code code, struct slice reply)
+{
+    struct node *node = context;
+    ASSERT(node->api != NULL); /* tokens are the api's */
+    api_decided(node->api, token, code, reply);
+}
+
+static void host_readable(void *context, uint64_t token, enum conclave_code code)
+{
+    struct node *node = context;
+    ASSERT(node->api != NULL);
+    api_readable(node->api, token, code);
+}
+
+static void host_event(void *context, struct slice event)
+{
+    struct node *node = context;
+    if (node->api != NULL) { /* while the replica opens there are no watchers */
+        api_event(node->api, event);
+    }
+}
+
+/* One line on standard error, and one in the log if that goes elsewhere. */
+static void complain(const struct node *node, const char *message, const char *reason)
+{
+    if (settings_text(&node->config->settings, SETTING_LOG_FILE)[0] != '\0') {
+        LOG_ERROR(message, FIELD_TEXT("reason", reason));
+    }
+    (void)fprintf(stderr, "conclaved: %s\n", reason);
+}
+
+/* Nothing that is still in a buffer may leave: no ordinary end. */
+static void host_failed(void *context, enum conclave_code code, const char *what)
+{
+    char reason[512];
+    (void)snprintf(reason, sizeof reason, "%s: %s", what, conclave_code_text(code));
+    complain(context, "the node cannot go on and stops", reason);
+    _exit(NODE_FAILED);
+}
+
+/* --- the api's host --- */
+
+static void host_client_send(void *context, uint64_t connection_id, struct slice bytes)
+{
+    clients_send(((struct node *)context)->clients, connection_id, bytes);
+}
+
+static void host_client_close(void *context, uint64_t connection_id)
+{
+    clients_hang_up(((struct node *)context)->clients, connection_id);
+}
+
+static void host_verify(void *context, struct api_verification *verification)
+{
+    verifier_add(((struct node *)context)->verifier, verification);
+}
+
+static unsigned host_peers(void *context, struct api_peer *peers)
+{
+    struct node *node = context;
+    struct peers_status status[LIMIT_NODES];
+    unsigned count = peers_status(node->peers, status);
+    uint64_t now_ms = clock_monotonic_ms(&clock_system);
+    for (unsigned i = 0; i < count; i++) {
+        peers[i] = (struct api_peer){
+            .node_id = status[i].node_id,
+            .connected = status[i].connected,
+            .error = net_error_text(status[i].error),
+            .seen = status[i].seen,
+            .last_seen_ms_ago = status[i].seen && now_ms > status[i].last_seen_ms
+                                    ? now_ms - status[i].last_seen_ms
+                                    : 0,
+        };
+    }
+    return count;
+}
+
+/* --- events of the loop --- */
+
+static void on_written(void *context, enum conclave_code code)
+{
+    struct node *node = context;
+    if (node->phase < NODE_PHASE_CLOSING) {
+        replica_persisted(node->replica, code);
+    }
+}
+
+static void on_verified(void *context, struct api_verification *verification)
+{
+    api_verified(((struct node *)context)->api, verification);
+}
+
+static void on_message(void *context, uint64_t node_id, struct slice message)
+{
+    struct node *node = context;
+    if (node->phase < NODE_PHASE_CLOSING) {
+        replica_receive(node->replica, node_id, message);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct node *node = timer->data;
+    if (node->phase < NODE_PHASE_CLOSING) {
+        replica_tick(node->replica);
+    }
+}
+
+static void set_timer(struct node *node)
+{
+    uint64_t now_ms = clock_monotonic_ms(&clock_system);
+    uint64_t deadline_ms = replica_deadline_ms(node->replica);
+    if (node->phase > NODE_PHASE_RUNNING && node->phase_deadline_ms < deadline_ms) {
+        deadline_ms = node->phase_deadline_ms;
+    }
+    /* The loop's time is that of the turn's begin: never less than 1, or it would run hot. */
+    uint64_t delay_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 1;
+    int rv = uv_timer_start(&node->timer, on_timer, delay_ms, 0);
+    ASSERT(rv == 0);
+}
+
+/* Once a turn, before what was sent leaves and the loop waits. */
+static void node_turn(void *context)
+{
+    struct node *node = context;
+    if (node->api == NULL || node->phase >= NODE_PHASE_CLOSING) {
+        return;
+    }
+    api_run(node->api);
+    verifier_run(node->verifier);
+    if (node->phase > NODE_PHASE_RUNNING) {
+        node_stop_turn(node);
+    }
+    if (node->phase < NODE_PHASE_CLOSING) {
+        set_timer(node);
+    }
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct node *node = signal->data;
+    if (number == SIGHUP) {
+        notify_reloading();
+        if (logger_reopen() != CONCLAVE_OK) {
+            LOG_ERROR("the log file could not be reopened: the old one is kept");
+        } else {
+            LOG_INFO("the log file was reopened");
+        }
+        notify_ready();
+        return;
+    }
+    if (node->phase != NODE_PHASE_RUNNING) {
+        LOG_WARN("stopped at once, on a second request");
+        _exit(NODE_FAILED);
+    }
+    LOG_INFO("stopping", FIELD_TEXT("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    notify_stopping();
+    node_stop(node);
+}
+
+/* --- start --- */
+
+static void open_signal(struct node *node, uv_signal_t *signal, int number)
+{
+    int rv = uv_signal_init(&node->loop, signal);
+    ASSERT(rv == 0);
+    signal->data = node;
+    rv = uv_signal_start(signal, on_signal, number);
+    ASSERT(rv == 0);
+}
+
+/* What hangs on the loop alone. */
+static enum conclave_code open_base(struct node *node)
+{
+    int rv = uv_timer_init(&node->loop, &node->timer);
+    ASSERT(rv == 0);
+    node->timer.data = node;
+    open_signal(node, &node->terminate, SIGTERM);
+    open_signal(node, &node->interrupt, SIGINT);
+    open_signal(node, &node->hang_up, SIGHUP);
+    enum conclave_code code = net_open(&node->loop, node_turn, node, &node->net);
+    if (code == CONCLAVE_OK) {
+        code = clients_open(node->net, &node->clients);
+    }
+    if (code == CONCLAVE_OK) {
+        code = log_writer_open(&node->loop, node->storage.log, on_written, node, &node->writer);
+    }
+    if (code == CONCLAVE_OK) {
+        code =
+            verifier_open(&node->loop, node->config->workers, on_verified, node, &node->verifier);
+    }
+    if (code != CONCLAVE_OK) {
+        settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
+    }
+    return code;
+}
+
+static enum conclave_code open_peers(struct node *node)
+{
+    const struct storage *storage = &node->storage;
+    struct peers_node nodes[LIMIT_NODES];
+    for (unsigned i = 0; i < storage->genesis.node_count; i++) {
+        nodes[i].node_id = storage->genesis.nodes[i].node_id;
+        memcpy(nodes[i].address, storage->genesis.nodes[i].peer_address, sizeof nodes[i].address);
+    }
+    struct peers_config config = {
+        .net = node->net,
+        .node_id = node->config->node_id,
+        .program_version = CONCLAVE_VERSION,
+        .nodes = nodes,
+        .node_count = storage->genesis.node_count,
+        .clock = &clock_system,
+        .random = &random_system,
+        .received = on_message,
+        .context = node,
+    };
+    memcpy(config.cluster_id, storage->identity.cluster_id, sizeof config.cluster_id);
+    memcpy(config.disk_id, storage->identity.disk_id, sizeof config.disk_id);
+    return peers_open(&config, &node->peers);
+}
+
+static enum conclave_code open_replica(struct node *node)
+{
+    node->replica_host = (struct replica_host){
+        .context = node,
+        .send = host_send,
+        .persist = host_persist,
+        .decided = host_decided,
+        .readable = host_readable,
+        .event = host_event,
+        .failed = host_failed,
+    };
+    node->api_host = (struct api_host){
+        .context = node,
+        .send = host_client_send,
+        .close = host_client_close,
+        .verify = host_verify,
+        .peers = host_peers,
+    };
+    const struct replica_config replica_config = {
+        .node_id = node->config->node_id,
+        .heartbeat_ms = node->config->heartbeat_ms,
+        .election_ms = node->config->election_ms,
+        .log = node->storage.log,
+        .kv = node->storage.kv,
+        .clock = &clock_system,
+        .random = &random_system,
+        .host = &node->replica_host,
+    };
+    enum conclave_code code = replica_open(&replica_config, &node->replica);
+    if (code == CONCLAVE_OK) {
+        const struct api_config api_config = {
+            .replica = node->replica,
+            .clock = &clock_system,
+            .host = &node->api_host,
+            .version = CONCLAVE_VERSION,
+        };
+        code = api_open(&api_config, &node->api);
+    }
+    if (code != CONCLAVE_OK) {
+        settings_error_set(&node->error, "%s: %s",
+                           settings_text(&node->config->settings, SETTING_DATA_DIR),
+                           conclave_code_text(code));
+    }
+    return code;
+}
+
+/* A port in use is worth the name of who has it. */
+static enum conclave_code refuse_listen(struct node *node, enum conclave_code code,
+                                        const char *address, const char *why)
+{
+    long pid = code == CONCLAVE_BUSY ? port_holder_find(address) : 0;
+    if (pid != 0) {
+        settings_error_set(&node->error, "%s (by the process with pid %ld)", why, pid);
+    } else {
+        settings_error_set(&node->error, "%s", why);
+    }
+    return code == CONCLAVE_BAD_VALUE ? CONCLAVE_CONFIG : code;
+}
+
+static enum conclave_code listen_all(struct node *node)
+{
+    const struct settings *settings = &node->config->settings;
+    const struct genesis_file_node *self =
+        genesis_file_find(&node->storage.genesis, node->config->node_id);
+    ASSERT(self != NULL);
+    struct codec_error why;
+    const char *peer = settings_text(settings, SETTING_LISTEN_PEER);
+    const char *client = settings_text(settings, SETTING_LISTEN_CLIENT);
+    peer = peer[0] != '\0' ? peer : self->peer_address;
+    client = client[0] != '\0' ? client : self->client_address;
+    enum conclave_code code = peers_listen(node->peers, peer, &why);
+    if (code != CONCLAVE_OK) {
+        return refuse_listen(node, code, peer, why.text);
+    }
+    code = clients_listen(node->clients, node->api, client, &why);
+    if (code != CONCLAVE_OK) {
+        return refuse_listen(node, code, client, why.text);
+    }
+    LOG_INFO("listening", FIELD_TEXT("peers", peer), FIELD_TEXT("clients", client));
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code node_open(struct node *node)
+{
+    enum conclave_code code = open_base(node);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    code = open_peers(node);
+    if (code != CONCLAVE_OK) {
+        settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
+        return code;
+    }
+    code = open_replica(node);
+    if (code == CONCLAVE_OK) {
+        code = listen_all(node);
+    }
+    if (code == CONCLAVE_OK) {
+        peers_start(node->peers);
+        set_timer(node);
+    }
+    return code;
+}
+
+static enum node_status report(const struct node *node, enum conclave_code code)
+{
+    complain(node, "the node did not start", node->error.text);
+    return code == CONCLAVE_CONFIG || code == CONCLAVE_WRONG_CLUSTER ? NODE_CONFIG : NODE_FAILED;
+}
+
+static void log_start(const struct node *node)
+{
+    char cluster[33];
+    sodium_bin2hex(cluster, sizeof cluster, node->storage.identity.cluster_id, 16);
+    LOG_INFO("started", FIELD_TEXT("version", CONCLAVE_VERSION), FIELD_TEXT("cluster", cluster),
+             FIELD_TEXT("data_dir", settings_text(&node->config->settings, SETTING_DATA_DIR)),
+             FIELD_U64("nodes", node->storage.genesis.node_count),
+             FIELD_U64("last", log_last_index(node->storage.log)),
+             FIELD_U64("pid", (uint64_t)getpid()));
+}
+
+enum node_status node_run(const struct config *config)
+{
+    ASSERT(config != NULL);
+    static struct node node; /* one a process; it is large */
+    node = (struct node){.config = config};
+    enum conclave_code code = storage_open(config, &node.storage, &node.error);
+    if (code != CONCLAVE_OK) {
+        return report(&node, code);
+    }
+    int rv = uv_loop_init(&node.loop);
+    if (rv != 0) {
+        settings_error_set(&node.error, "cannot start: %s", uv_strerror(rv));
+        storage_close(&node.storage);
+        return report(&node, CONCLAVE_IO);
+    }
+    enum node_status status = NODE_STOPPED;
+    code = node_open(&node);
+    if (code == CONCLAVE_OK) {
+        log_start(&node);
+        notify_ready();
+    } else {
+        status = report(&node, code);
+        node_close(&node);
+    }
+    rv = uv_run(&node.loop, UV_RUN_DEFAULT);
+    ASSERT(rv == 0);
+    rv = uv_loop_close(&node.loop);
+    ASSERT(rv == 0);
+    if (node.replica != NULL) {
+        replica_close(node.replica);
+    }
+    api_close(node.api);
+    if (node.verifier != NULL) {
+        verifier_close(node.verifier);
+    }
+    if (node.clients != NULL) {
+        clients_close(node.clients);
+    }
+    if (storage_close_clean(&node.storage) != CONCLAVE_OK) {
+        LOG_WARN("the state could not be synced: it is rebuilt if the machine stops now");
+    }
+    LOG_INFO("stopped");
+    return status;
+}

@@ -1,0 +1,206 @@
+/* What a node keeps on disk, opened in order: lock, log, genesis, state. */
+#include "daemon/storage.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/state_trust.h"
+#include "kv/kv_lmdb.h"
+#include "log/log_lmdb.h"
+
+static enum conclave_code refuse(struct settings_error *error, const char *path,
+                                 enum conclave_code code)
+{
+    settings_error_set(error, "%s: %s", path, conclave_code_text(code));
+    return code;
+}
+
+static const char *data_dir_of(const struct config *config)
+{
+    return settings_text(&config->settings, SETTING_DATA_DIR);
+}
+
+/* The directory has data: a genesis given again must be its own. */
+static enum conclave_code check_same_genesis(const struct config *config,
+                                             const struct storage *storage,
+                                             const struct genesis_file *genesis,
+                                             struct settings_error *error)
+{
+    char has[33], wants[33];
+    sodium_bin2hex(has, sizeof has, storage->identity.cluster_id, 16);
+    sodium_bin2hex(wants, sizeof wants, genesis->cluster_id, 16);
+    if (strcmp(has, wants) != 0) {
+        settings_error_set(error, "%s holds data of the cluster %s, but %s is the genesis of %s",
+                           data_dir_of(config), has, config->bootstrap, wants);
+        return CONCLAVE_CONFIG;
+    }
+    LOG_INFO("bootstrapped already with this genesis", FIELD_TEXT("cluster", has));
+    return CONCLAVE_OK;
+}
+
+/* The log's first entries were written, the identity was not: the first start was cut off, and the
+ * node has taken part in nothing yet. It may start over. */
+static enum conclave_code start_log_over(struct storage *storage)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    char path[DATA_DIR_PATH_BYTES + 16];
+    LOG_WARN("the first start was cut off: it is done again");
+    log_close(storage->log);
+    storage->log = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", storage->data_dir.log, files[i]);
+        if (unlink(path) != 0) {
+            return CONCLAVE_IO;
+        }
+    }
+    return log_lmdb_open(storage->data_dir.log, 0, &storage->log);
+}
+
+static enum conclave_code bootstrap(const struct config *config, struct storage *storage,
+                                    const struct genesis_file *genesis,
+                                    struct settings_error *error)
+{
+    struct codec_error why = {.text = ""};
+    struct slice command = buffer_slice(&genesis->command);
+    enum conclave_code code = CONCLAVE_OK;
+    if (log_last_index(storage->log) > 0) {
+        code = start_log_over(storage);
+    }
+    if (code != CONCLAVE_OK) {
+        return refuse(error, storage->data_dir.log, code);
+    }
+    code = replica_bootstrap(storage->log, command, config->node_id, &random_system, &why);
+    if (code != CONCLAVE_OK) {
+        settings_error_set(error, "%s: not the genesis of a cluster: %s", config->bootstrap,
+                           why.text[0] != '\0' ? why.text : conclave_code_text(code));
+        return code == CONCLAVE_BAD_REQUEST || code == CONCLAVE_BAD_SIGNATURE ? CONCLAVE_CONFIG
+                                                                              : code;
+    }
+    LOG_INFO("bootstrapped", FIELD_TEXT("genesis", config->bootstrap));
+    return replica_identity(storage->log, &storage->identity);
+}
+
+static enum conclave_code find_identity(const struct config *config, struct storage *storage,
+                                        struct settings_error *error)
+{
+    enum conclave_code code = replica_identity(storage->log, &storage->identity);
+    if (code != CONCLAVE_OK && code != CONCLAVE_NOT_FOUND) {
+        return refuse(error, storage->data_dir.log, code);
+    }
+    bool found = code == CONCLAVE_OK;
+    if (!found && config->bootstrap == NULL) {
+        settings_error_set(error,
+                           "%s holds no data: start a node of a new cluster with --bootstrap "
+                           "GENESIS_FILE (from `conclave init`)",
+                           data_dir_of(config));
+        return CONCLAVE_CONFIG;
+    }
+    if (config->bootstrap != NULL) {
+        struct genesis_file genesis;
+        struct genesis_file_error why;
+        code = genesis_file_read(config->bootstrap, &genesis, &why);
+        if (code != CONCLAVE_OK) {
+            settings_error_set(error, "%s", why.text);
+            return code;
+        }
+        code = found ? check_same_genesis(config, storage, &genesis, error)
+                     : bootstrap(config, storage, &genesis, error);
+        genesis_file_close(&genesis);
+        if (code != CONCLAVE_OK) {
+            return code;
+        }
+    }
+    if (storage->identity.node_id != config->node_id) {
+        settings_error_set(error, "%s: %s holds data of node %" PRIu64 ", not of node %" PRIu64,
+                           settings_where(&config->settings, SETTING_NODE_ID), data_dir_of(config),
+                           storage->identity.node_id, config->node_id);
+        return CONCLAVE_CONFIG;
+    }
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code open_log(const struct config *config, struct storage *storage,
+                                   struct settings_error *error)
+{
+    enum conclave_code code = log_lmdb_open(storage->data_dir.log, 0, &storage->log);
+    if (code != CONCLAVE_OK) {
+        return refuse(error, storage->data_dir.log, code);
+    }
+    code = find_identity(config, storage, error);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    code = genesis_file_read_log(storage->log, &storage->genesis);
+    if (code == CONCLAVE_OK && genesis_file_find(&storage->genesis, config->node_id) == NULL) {
+        code = CONCLAVE_CORRUPT;
+    }
+    return code == CONCLAVE_OK ? code : refuse(error, storage->data_dir.log, code);
+}
+
+static enum conclave_code open_state(struct storage *storage, struct settings_error *error)
+{
+    const char *directory = storage->data_dir.state;
+    char boot_id[STATE_TRUST_BOOT_ID_BYTES];
+    bool wiped = false;
+    state_trust_boot_id(boot_id);
+    enum conclave_code code = state_trust_begin(directory, boot_id, &wiped);
+    if (code != CONCLAVE_OK) {
+        return refuse(error, directory, code);
+    }
+    if (wiped) {
+        LOG_WARN("the machine stopped without closing the state: it is rebuilt from the log");
+    }
+    code = kv_lmdb_open(directory, 0, &storage->kv);
+    if (code == CONCLAVE_CORRUPT) {
+        LOG_WARN("the state is damaged: it is rebuilt from the log");
+        code = state_trust_wipe(directory, &wiped);
+        if (code == CONCLAVE_OK) {
+            code = kv_lmdb_open(directory, 0, &storage->kv);
+        }
+    }
+    return code == CONCLAVE_OK ? code : refuse(error, directory, code);
+}
+
+enum conclave_code storage_open(const struct config *config, struct storage *storage,
+                                struct settings_error *error)
+{
+    ASSERT(config != NULL && storage != NULL && error != NULL);
+    memset(storage, 0, sizeof *storage);
+    enum conclave_code code = data_dir_open(data_dir_of(config), &storage->data_dir, error);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    code = open_log(config, storage, error);
+    if (code == CONCLAVE_OK) {
+        code = open_state(storage, error);
+    }
+    if (code != CONCLAVE_OK) {
+        storage_close(storage);
+    }
+    return code;
+}
+
+void storage_close(struct storage *storage)
+{
+    ASSERT(storage != NULL);
+    kv_close(storage->kv);
+    log_close(storage->log);
+    genesis_file_close(&storage->genesis);
+    data_dir_close(&storage->data_dir);
+}
+
+enum conclave_code storage_close_clean(struct storage *storage)
+{
+    ASSERT(storage != NULL && storage->kv != NULL);
+    enum conclave_code code = kv_sync(storage->kv);
+    kv_close(storage->kv);
+    storage->kv = NULL;
+    if (code == CONCLAVE_OK) {
+        code = state_trust_end(storage->data_dir.state);
+    }
+    storage_close(storage);
+    return code;
+}
