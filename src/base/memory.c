@@ -28,6 +28,9 @@ void *memory_allocate(size_t size)
 void *memory_allocate_zeroed(size_t count, size_t size)
 {
     ASSERT(count > 0 && size > 0);
+    if (count > SIZE_MAX / size) {
+        return NULL;
+    }
     return memory_fault_next() ? NULL : calloc(count, size);
 }
 
