@@ -1,5 +1,6 @@
 # Tests, by folder:
 #   tests/unit, tests/regress, tests/sim   test_*.c   one cmocka program each, linked with all layers and the helpers
+#                                          and, if the name begins with test_cli, with the command line
 #   tests/process                          test_*.sh  scripts that start the real programs (label `process`, one at a time)
 #   tests/fuzz                             fuzz_*.c   libFuzzer harnesses (preset `fuzz`), built, not run by ctest
 # Helpers are tests/support/*.c, tests/unit/support/*.c and the files of tests/sim that are not test_*.c. A script that exits with 77
@@ -30,7 +31,7 @@ target_include_directories(conclave_test_support ${SCOPE} "${TEST_DIR}" "${PROJE
 target_compile_definitions(conclave_test_support ${SCOPE}
     CONCLAVE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 target_link_libraries(conclave_test_support ${SCOPE}
-    conclave_cli conclave_daemon ${CONCLAVE_LAYERS} PkgConfig::CMOCKA PkgConfig::JANSSON
+    conclave_daemon ${CONCLAVE_LAYERS} PkgConfig::CMOCKA PkgConfig::JANSSON
     PkgConfig::SODIUM)
 
 file(GLOB TEST_SOURCES CONFIGURE_DEPENDS
@@ -39,6 +40,9 @@ foreach(SOURCE IN LISTS TEST_SOURCES)
     cmake_path(GET SOURCE STEM NAME)
     add_executable(${NAME} ${SOURCE})
     target_link_libraries(${NAME} PRIVATE conclave_test_support)
+    if(NAME MATCHES "^test_cli")
+        target_link_libraries(${NAME} PRIVATE conclave_cli)
+    endif()
     add_test(NAME ${NAME} COMMAND ${NAME})
     set_tests_properties(${NAME} PROPERTIES
         TIMEOUT 300 LABELS unit SKIP_RETURN_CODE 77 ENVIRONMENT "${TEST_ENVIRONMENT}")
