@@ -91,14 +91,12 @@ static const char *experts_fault(const struct tally_rule *rule)
 bool tally_rule_valid(const struct tally_rule *rule, const char **why)
 {
     ASSERT(rule != NULL && why != NULL);
-    const char *(*const faults[])(const struct tally_rule *) = {support_fault, quorum_fault,
-                                                                veto_fault, experts_fault};
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        const char *fault = faults[i](rule);
-        if (fault != NULL) {
-            *why = fault;
-            return false;
-        }
+    const char *fault = support_fault(rule);
+    fault = fault != NULL ? fault : quorum_fault(rule);
+    fault = fault != NULL ? fault : veto_fault(rule);
+    fault = fault != NULL ? fault : experts_fault(rule);
+    if (fault != NULL) {
+        *why = fault;
     }
-    return true;
+    return fault == NULL;
 }
