@@ -143,7 +143,7 @@ static enum conclave_code check_name(const char *name, struct settings_error *er
 {
     for (int i = 0; i < SETTING_COUNT; i++) {
         size_t distance = suggest_distance(name, settings_table[i].environment);
-        if (distance > 0 && distance <= 2) {
+        if (distance <= 2) {
             settings_error_set(error, "%s: there is no such setting (did you mean \"%s\"?)", name,
                                settings_table[i].environment);
             return CONCLAVE_CONFIG;

@@ -1,10 +1,15 @@
 /* The nearest of some words. */
 #include "daemon/suggest.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/assert.h"
+
+#define SUGGEST_BEGINNING_BYTES 3u
 
 static size_t least(size_t a, size_t b, size_t c)
 {
@@ -28,7 +33,10 @@ size_t suggest_distance(const char *a, const char *b)
         row[0] = i;
         for (size_t j = 1; j <= b_size; j++) {
             size_t above = row[j];
-            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
+            row[j] = least(
+                above + 1, row[j - 1] + 1,
+                diagonal +
+                    (tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]) ? 0 : 1));
             diagonal = above;
         }
     }
@@ -44,8 +52,11 @@ void suggest_offer(struct suggest *best, const char *wrong, const char *candidat
     }
     size_t wrong_size = strlen(wrong), size = strlen(candidate);
     size_t longer = wrong_size > size ? wrong_size : size;
+    size_t shorter = wrong_size < size ? wrong_size : size;
     size_t near = longer / 3 > 2 ? longer / 3 : 2;
-    if (distance > near || distance >= longer) {
+    bool beginning = shorter >= SUGGEST_BEGINNING_BYTES &&
+                     strncasecmp(wrong, candidate, shorter) == 0;
+    if (!beginning && (distance > near || distance >= longer)) {
         return; /* at the full length nothing is alike */
     }
     if (best->word[0] == '\0' || distance < best->distance) {

@@ -6,7 +6,8 @@
 
 #define SUGGEST_WORD_BYTES 64u /* longer words have no neighbours */
 
-/* The least number of single-byte insertions, deletions and replacements that makes `a` of `b`;
+/* The least number of single-byte insertions, deletions and replacements that makes `a` of `b`,
+ * upper and lower case being the same;
  * SIZE_MAX when one is longer than SUGGEST_WORD_BYTES. */
 size_t suggest_distance(const char *a, const char *b);
 
@@ -16,7 +17,8 @@ struct suggest {
     size_t distance;
 };
 
-/* Looks at one candidate: near enough is at most a third of the longer word, and at least 2. */
+/* Looks at one candidate: near enough is a distance of 2 or a third of the longer word, or that one
+ * word begins with the other ("warning", "warn"). */
 void suggest_offer(struct suggest *best, const char *wrong, const char *candidate);
 
 #endif
