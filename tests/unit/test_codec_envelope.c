@@ -158,7 +158,7 @@ static void test_not_a_command(void **state)
 static void test_not_an_envelope(void **state)
 {
     (void)state;
-    uint8_t bytes[sizeof packed_envelope];
+    uint8_t bytes[sizeof packed_envelope] = {0};
     struct slice changed = slice_of(bytes, sizeof bytes);
     expect_refused(wrap(slice_of(packed_envelope, sizeof packed_envelope - 1)),
                    CONCLAVE_BAD_REQUEST, "the envelope is not one MessagePack value");
