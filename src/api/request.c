@@ -3,7 +3,7 @@
 
 #include "api/answer.h"
 #include "api/hello.h"
-#include "api/message.h"
+#include "api/rpc_message.h"
 #include "api/pending.h"
 #include "api/query.h"
 #include "api/session.h"
@@ -82,7 +82,7 @@ static void refuse_shape(struct api_request *request, const struct codec_error *
     struct answer_error refusal;
     answer_error_set(&refusal, CONCLAVE_BAD_REQUEST, "%s: the connection is closed", error->text);
     uint32_t message_id;
-    if (message_peek_id(message, &message_id)) {
+    if (rpc_message_peek_id(message, &message_id)) {
         answer_refusal(api, connection, message_id, &refusal);
     }
     request_close(request);
@@ -93,9 +93,9 @@ void request_handle(struct api_request *request)
 {
     ASSERT(request != NULL && request->connection != NULL);
     struct api *api = request->api;
-    struct message_request message;
+    struct rpc_message message;
     struct codec_error error;
-    if (message_decode(&request->tree.root, &message, &error) != CONCLAVE_OK) {
+    if (rpc_message_decode(&request->tree.root, &message, &error) != CONCLAVE_OK) {
         refuse_shape(request, &error);
         return;
     }

@@ -8,7 +8,7 @@
 #include "api/session.h"
 
 #include "api/answer.h"
-#include "api/message.h"
+#include "api/rpc_message.h"
 #include "api/pending.h"
 #include "api/request.h"
 #include "api/watch.h"
@@ -90,7 +90,7 @@ static void refuse_input(struct api *api, struct api_connection *connection, str
     LOG_DEBUG("client connection refused", FIELD_U64("connection", connection->id),
               FIELD_TEXT("why", error->text));
     uint32_t message_id;
-    if (message_peek_id(bytes, &message_id)) {
+    if (rpc_message_peek_id(bytes, &message_id)) {
         answer_refusal(api, connection, message_id, error);
     }
     session_end(api, connection);
@@ -153,7 +153,7 @@ static void take_messages(struct api *api, struct api_connection *connection)
             return;
         }
         if (result == CODEC_SCAN_INCOMPLETE) {
-            if (message_least_bytes(&connection->scan, rest) > LIMIT_FRAME_BYTES) {
+            if (rpc_message_least_bytes(&connection->scan, rest) > LIMIT_FRAME_BYTES) {
                 refuse_size(api, connection, rest);
                 return;
             }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "api/message.h"
+#include "api/rpc_message.h"
 #include "support/api_fixture.h"
 
 static int setup(void **state)
@@ -452,24 +452,24 @@ static void test_peek_id(void **state)
 {
     (void)state;
     uint32_t id = 0;
-    assert_true(message_peek_id(FIXTURE_BYTES("\x94\x00\x7f"), &id));
+    assert_true(rpc_message_peek_id(FIXTURE_BYTES("\x94\x00\x7f"), &id));
     assert_int_equal(id, 127);
-    assert_true(message_peek_id(FIXTURE_BYTES("\x94\x00\xcc\x80"), &id));
+    assert_true(rpc_message_peek_id(FIXTURE_BYTES("\x94\x00\xcc\x80"), &id));
     assert_int_equal(id, 128);
-    assert_true(message_peek_id(FIXTURE_BYTES("\x94\x00\xcd\x01\x02"), &id));
+    assert_true(rpc_message_peek_id(FIXTURE_BYTES("\x94\x00\xcd\x01\x02"), &id));
     assert_int_equal(id, 258);
     assert_true(
-        message_peek_id(FIXTURE_BYTES("\xdd\x00\x00\x00\x04\x00\xce\x01\x02\x03\x04"), &id));
+        rpc_message_peek_id(FIXTURE_BYTES("\xdd\x00\x00\x00\x04\x00\xce\x01\x02\x03\x04"), &id));
     assert_int_equal(id, 0x01020304);
-    assert_true(
-        message_peek_id(FIXTURE_BYTES("\x94\xcc\x00\xcf\x00\x00\x00\x00\xff\xff\xff\xff"), &id));
+    assert_true(rpc_message_peek_id(
+        FIXTURE_BYTES("\x94\xcc\x00\xcf\x00\x00\x00\x00\xff\xff\xff\xff"), &id));
     assert_int_equal(id, UINT32_MAX);
-    assert_false(message_peek_id(FIXTURE_BYTES(""), &id));
-    assert_false(message_peek_id(FIXTURE_BYTES("\x94"), &id));
-    assert_false(message_peek_id(FIXTURE_BYTES("\x94\x00"), &id));
-    assert_false(message_peek_id(FIXTURE_BYTES("\x94\x00\xcd\x01"), &id));
-    assert_false(message_peek_id(FIXTURE_BYTES("\xdc\x00"), &id));
-    assert_false(message_peek_id(FIXTURE_BYTES("\x91\x00\x01"), &id));
+    assert_false(rpc_message_peek_id(FIXTURE_BYTES(""), &id));
+    assert_false(rpc_message_peek_id(FIXTURE_BYTES("\x94"), &id));
+    assert_false(rpc_message_peek_id(FIXTURE_BYTES("\x94\x00"), &id));
+    assert_false(rpc_message_peek_id(FIXTURE_BYTES("\x94\x00\xcd\x01"), &id));
+    assert_false(rpc_message_peek_id(FIXTURE_BYTES("\xdc\x00"), &id));
+    assert_false(rpc_message_peek_id(FIXTURE_BYTES("\x91\x00\x01"), &id));
 }
 
 int main(void)

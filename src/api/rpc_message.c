@@ -1,5 +1,5 @@
 /* The shape of a request, and what can be told of one that is cut off or malformed. */
-#include "api/message.h"
+#include "api/rpc_message.h"
 
 #define MESSAGE_ELEMENTS     4u
 #define MESSAGE_TYPE_REQUEST 0u
@@ -10,8 +10,8 @@ static enum conclave_code wrong_shape(struct codec_error *error, const char *wha
     return CONCLAVE_BAD_REQUEST;
 }
 
-enum conclave_code message_decode(const msgpack_object *message, struct message_request *request,
-                                  struct codec_error *error)
+enum conclave_code rpc_message_decode(const msgpack_object *message, struct rpc_message *request,
+                                      struct codec_error *error)
 {
     ASSERT(message != NULL && request != NULL && error != NULL);
     const msgpack_object *items;
@@ -86,7 +86,7 @@ static bool take_unsigned(struct slice *bytes, uint64_t *number)
     return false;
 }
 
-bool message_peek_id(struct slice bytes, uint32_t *message_id)
+bool rpc_message_peek_id(struct slice bytes, uint32_t *message_id)
 {
     ASSERT(message_id != NULL);
     uint64_t count, type, id;
@@ -98,7 +98,7 @@ bool message_peek_id(struct slice bytes, uint32_t *message_id)
     return true;
 }
 
-size_t message_least_bytes(const struct codec_scan *scan, struct slice input)
+size_t rpc_message_least_bytes(const struct codec_scan *scan, struct slice input)
 {
     ASSERT(scan != NULL);
     ASSERT(scan->offset <= input.size);
