@@ -1,11 +1,14 @@
-/* The governance state machine: members, policies, proposals, polls, ballots, decisions, and the table of replies.
+/* The governance state machine: members, policies, proposals, polls, ballots, decisions, and the
+ * table of replies.
  *
- * Pure over a kv transaction: the same batches from the same start make the same writes, replies and events on every
- * node, whatever the machine. No clock (log time comes with the batch), no floats, no pointer or hash order.
- * docs/PROTOCOL.md has the commands and shapes, docs/SEMANTICS.md the rules.
+ * Pure over a kv transaction: the same batches from the same start make the same writes, replies
+ * and events on every node, whatever the machine. No clock (log time comes with the batch), no
+ * floats, no pointer or hash order. docs/PROTOCOL.md has the commands and shapes, docs/SEMANTICS.md
+ * the rules.
  *
- * The state holds dense records: members and polls get numbers in log order, a poll's roll is an array in chunks, a ballot is one small
- * record (answers packed, and where in the log its bytes are). Rationales and signatures stand once, in the log.
+ * The state holds dense records: members and polls get numbers in log order, a poll's roll is an
+ * array in chunks, a ballot is one small record (answers packed, and where in the log its bytes
+ * are). Rationales and signatures stand once, in the log.
  */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
@@ -16,40 +19,49 @@
 #include "codec/envelope.h"
 #include "kv/kv.h"
 
-/* The version of the rules. A batch replays under the version it was made with; stored with the state. */
+/* The version of the rules. A batch replays under the version it was made with; stored with the
+ * state. */
 #define MODEL_VERSION 1u
 
-/* Where the effects of a batch go, besides the state. Slices are valid during the call. Called in the order of the
- * commands; no call may change the state. */
+/* Where the effects of a batch go, besides the state. Slices are valid during the call. Called in
+ * the order of the commands; no call may change the state. */
 struct model_sink {
     void *context;
-    /* A command was decided: its reply, a packed map as PROTOCOL.md "Reply" has it. `author` and `nonce` name the command. */
-    void (*reply)(void *context, uint32_t position, struct slice author, struct slice nonce, struct slice reply);
+    /* A command was decided: its reply, a packed map as PROTOCOL.md "Reply" has it. `author` and
+     * `nonce` name the command. */
+    void (*reply)(void *context, uint32_t position, struct slice author, struct slice nonce,
+                  struct slice reply);
     /* Something happened that watchers are told: a packed map as PROTOCOL.md "Events" has it. */
     void (*event)(void *context, struct slice event);
 };
 
-/* Applies the batch of the entry at `index`. Log time becomes max(previous log time, the batch's). First the closes (each checked: due by log time or settled; else ignored), then the
- * commands in order. A command that is not decodable, has a wrong cluster id, is expired, refused by a rule, ... gets its code as its reply and changes nothing but
- * the record of that. Signatures are NOT checked here (they were, at admission). The first command ever must be `genesis`.
+/* Applies the batch of the entry at `index`. Log time becomes max(previous log time, the batch's).
+ * First the closes (each checked: due by log time or settled; else ignored), then the commands in
+ * order. A command that is not decodable, has a wrong cluster id, is expired, refused by a rule,
+ * ... gets its code as its reply and changes nothing but the record of that. Signatures are NOT
+ * checked here (they were, at admission). The first command ever must be `genesis`.
  *
- * OK: every command has its reply. Anything else is a failure of the store or the log (NO_MEMORY, IO, DISK_FULL, CORRUPT): the
- * caller aborts the transaction and stops the node. */
-enum conclave_code model_apply(struct kv_transaction *transaction, uint64_t index, struct slice batch,
-                               const struct model_sink *sink) MUST_USE;
+ * OK: every command has its reply. Anything else is a failure of the store or the log (NO_MEMORY,
+ * IO, DISK_FULL, CORRUPT): the caller aborts the transaction and stops the node. */
+enum conclave_code model_apply(struct kv_transaction *transaction, uint64_t index,
+                               struct slice batch, const struct model_sink *sink) MUST_USE;
 
-/* How the batch at `index` was decided: one code for each command in it, in order. NOT_FOUND when it was no batch. */
-enum conclave_code model_codes(struct kv_transaction *transaction, uint64_t index, enum conclave_code *codes,
-                               uint32_t codes_max, uint32_t *count) MUST_USE;
+/* How the batch at `index` was decided: one code for each command in it, in order. NOT_FOUND when
+ * it was no batch. */
+enum conclave_code model_codes(struct kv_transaction *transaction, uint64_t index,
+                               enum conclave_code *codes, uint32_t codes_max, uint32_t *count)
+    MUST_USE;
 
-/* The cluster as genesis made it; NOT_FOUND before genesis. Slices are the transaction's. `nodes`: packed array of [id, peer address, client address]. */
+/* The cluster as genesis made it; NOT_FOUND before genesis. Slices are the transaction's. `nodes`:
+ * packed array of [id, peer address, client address]. */
 struct model_cluster {
     uint8_t id[16];
     struct slice name;
     struct slice nodes;
     uint64_t time_ms; /* log time */
 };
-enum conclave_code model_cluster(struct kv_transaction *transaction, struct model_cluster *cluster) MUST_USE;
+enum conclave_code model_cluster(struct kv_transaction *transaction, struct model_cluster *cluster)
+    MUST_USE;
 
 /* What admission needs to know of an author. UNKNOWN_AUTHOR when not a member. */
 struct model_author {
@@ -63,26 +75,35 @@ enum conclave_code model_author(struct kv_transaction *transaction, struct slice
 /* Log time: that of the last batch applied, 0 before the first. */
 enum conclave_code model_time(struct kv_transaction *transaction, uint64_t *time_ms) MUST_USE;
 
-/* Polls that a batch stamped `now_ms` would close (past their deadline, or settled and past their least open time): at most `max` ids into `closes`, in due
- * order; the slices are the transaction's. */
-enum conclave_code model_due(struct kv_transaction *transaction, uint64_t now_ms, struct slice *closes, uint32_t max,
-                             uint32_t *count) MUST_USE;
+/* Polls that a batch stamped `now_ms` would close (past their deadline, or settled and past their
+ * least open time): at most `max` ids into `closes`, in due order; the slices are the
+ * transaction's. */
+enum conclave_code model_due(struct kv_transaction *transaction, uint64_t now_ms,
+                             struct slice *closes, uint32_t max, uint32_t *count) MUST_USE;
 
 /* The earliest time at which model_due will have something; NOT_FOUND when there is none. */
 enum conclave_code model_next_due(struct kv_transaction *transaction, uint64_t *due_ms) MUST_USE;
 
-/* How queries reach what only the log has (rationales). Appends the bytes of the command [envelope, signature] to `command`. */
+/* How queries reach what only the log has (rationales). Appends the bytes of the command [envelope,
+ * signature] to `command`. */
 struct model_log {
     void *context;
-    enum conclave_code (*read_command)(void *context, uint64_t index, uint32_t position, struct buffer *command);
+    enum conclave_code (*read_command)(void *context, uint64_t index, uint32_t position,
+                                       struct buffer *command);
 };
 
-/* Answers a query of PROTOCOL.md "Methods" (cluster.get, member.*, policy.*, proposal.*, poll.*, tally, decision.*, ballot.*, request) by appending one packed map to `answer`, without the key `index` counted: the map
- * has `index: applied_index` as its first pair. `digest` (16 bytes) is shown by cluster.get.
- * UNKNOWN_METHOD; BAD_REQUEST (error set); NOT_FOUND and the UNKNOWN_* codes (error set); store errors. */
-enum conclave_code model_query(struct kv_transaction *transaction, const struct model_log *log, struct slice method,
-                               const msgpack_object *params, uint64_t applied_index, struct slice digest,
-                               struct buffer *answer, struct codec_error *error) MUST_USE;
+/* Answers a query of PROTOCOL.md "Methods" (cluster.get, member.*, policy.*, proposal.*, poll.*,
+ * tally, decision.*, ballot.*, request) by appending one packed map to `answer`. Its first pair is
+ * `index: applied_index`; where what is asked for has an index of its own (a member, policy,
+ * proposal, poll, decision or ballot), that one is `index`, and the first pair is `applied`.
+ * `digest` (16 bytes) is shown by cluster.get. `log` may be NULL: bodies, rationales and origins
+ * are then nil.
+ * UNKNOWN_METHOD; BAD_REQUEST (error set); NOT_FOUND and the UNKNOWN_* codes (error set); store
+ * errors. After an error `answer` is as it was. */
+enum conclave_code model_query(struct kv_transaction *transaction, const struct model_log *log,
+                               struct slice method, const msgpack_object *params,
+                               uint64_t applied_index, struct slice digest, struct buffer *answer,
+                               struct codec_error *error) MUST_USE;
 
 /* Is there such a query? */
 bool model_is_query(struct slice method);
