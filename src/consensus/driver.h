@@ -12,6 +12,8 @@
  *   M7 (H) driver.c     our own maximum of the commit index
  *   M8 (I) batch.c      a cap on entries that are not committed
  *      (J) membership.c a configuration is submitted alone
+ *      (K) inbound.c    appends of earlier terms are refused by us: the core answers them with an
+ *                       uninitialised index
  */
 #ifndef CONSENSUS_DRIVER_H
 #define CONSENSUS_DRIVER_H

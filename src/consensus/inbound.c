@@ -66,10 +66,32 @@ static bool step_part(struct replica *replica, uint64_t node_id, const struct ra
            raft_last_index(&replica->raft) >= part.append_entries.prev_log_index + count;
 }
 
+/* K: the core's own answer to an append of an earlier term leaves the last index uninitialised, and
+ * says "rejected: 0", which reads as success, when the append was for the start of the log; a peer
+ * that meanwhile leads in our term would count what we do not have. So this answer is ours. */
+static void refuse_append(struct replica *replica, uint64_t node_id,
+                          const struct raft_append_entries *append)
+{
+    struct raft_message answer = {.type = RAFT_APPEND_ENTRIES_RESULT};
+    struct raft_append_entries_result *result = &answer.append_entries_result;
+    result->term = raft_current_term(&replica->raft);
+    result->rejected = append->prev_log_index == 0 ? 1 : append->prev_log_index;
+    result->last_log_index = result->rejected - 1;
+    if (result->last_log_index > raft_last_index(&replica->raft)) {
+        result->last_log_index = raft_last_index(&replica->raft);
+    }
+    message_write_raft(&replica->message, &answer);
+    replica_send(replica, node_id);
+}
+
 static void receive_append(struct replica *replica, uint64_t node_id,
                            const struct raft_message *message)
 {
     const struct raft_append_entries *append = &message->append_entries;
+    if (append->term < raft_current_term(&replica->raft)) {
+        refuse_append(replica, node_id, append);
+        return;
+    }
     if (replica_leads(replica) && append->term == raft_current_term(&replica->raft)) {
         /* A second leader of our own term: cannot be, and the core would go wrong on it. */
         LOG_ERROR("append from another leader of this term", FIELD_U64("peer", node_id),

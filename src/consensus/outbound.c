@@ -42,7 +42,7 @@ static bool pack_entries(struct packing *packing, uint64_t last_index)
     struct replica *replica = packing->replica;
     buffer_clear(&replica->entries);
     uint64_t cached_index = replica->cache.first_index;
-    if (packing->next_index < cached_index) {
+    if (packing->next_index <= last_index && packing->next_index < cached_index) {
         uint64_t log_last = last_index < cached_index ? last_index : cached_index - 1;
         enum conclave_code rv =
             log_read(replica->config.log, packing->next_index, log_last, pack_from_log, packing);
