@@ -74,7 +74,14 @@ static char *read_line(char *line, int size, void *stream)
         return NULL;
     }
     reading->line++;
-    size_t length = strlen(line);
+    size_t length = strlen(line), blanks = strspn(line, " \t");
+    bool comment = line[blanks] == ';' || line[blanks] == '#';
+    if (comment && line[length - 1] != '\n') { /* of any length: the rest of it is skipped */
+        for (int byte = 0; byte != EOF && byte != '\n';) {
+            byte = fgetc(reading->file);
+        }
+        return line;
+    }
     if ((length == 0 || line[length - 1] != '\n') && fgetc(reading->file) != EOF) {
         char what[96];
         (void)snprintf(what, sizeof what, "the line is longer than %d bytes or has a zero byte",
@@ -82,7 +89,6 @@ static char *read_line(char *line, int size, void *stream)
         reading->code = refuse(reading, what, "");
         return NULL;
     }
-    size_t blanks = strspn(line, " \t");
     memmove(line, line + blanks, length - blanks + 1);
     if (line[0] == '[') {
         reading->code = check_section(reading, line);

@@ -223,6 +223,13 @@ static void test_lines_that_cannot_be_read(void **state)
     struct fixture *fixture = *state;
     char text[1024], expected[512];
     memset(text, 'x', sizeof text);
+    memcpy(text, "[node]\nid = 4\n# ", 17); /* a comment may be long */
+    memcpy(text + sizeof text - 14, "\n[log]\nid = 1", 14);
+    write_file(fixture, text, sizeof text);
+    (void)snprintf(expected, sizeof expected,
+                   "%s:5: there is no key \"id\" in [log]: it belongs in [node]", fixture->file);
+    expect_line(fixture, load(fixture, FLAGS("--config", fixture->file), NULL), expected);
+    memset(text, 'x', sizeof text);
     memcpy(text, "[node]\ndata_dir = /", 19);
     write_file(fixture, text, sizeof text);
     (void)snprintf(expected, sizeof expected,
