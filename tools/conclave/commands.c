@@ -2,11 +2,11 @@
 #include "commands.h"
 
 const struct command_group *const cli_groups[] = {
-    &cli_group_key,      &cli_group_init,       &cli_group_member,  &cli_group_policy,
-    &cli_group_proposal, &cli_group_poll,       &cli_group_vote,    &cli_group_tally,
-    &cli_group_decision, &cli_group_ballot,     &cli_group_request, &cli_group_log,
-    &cli_group_watch,    &cli_group_status,     &cli_group_export,  &cli_group_help,
-    &cli_group_version,  &cli_group_completion,
+    &cli_group_key,      &cli_group_init,    &cli_group_member,     &cli_group_policy,
+    &cli_group_proposal, &cli_group_poll,    &cli_group_vote,       &cli_group_tally,
+    &cli_group_decision, &cli_group_ballot,  &cli_group_request,    &cli_group_log,
+    &cli_group_watch,    &cli_group_status,  &cli_group_import,     &cli_group_export,
+    &cli_group_help,     &cli_group_version, &cli_group_completion,
 };
 const size_t cli_group_count = sizeof cli_groups / sizeof cli_groups[0];
 

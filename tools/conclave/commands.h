@@ -19,6 +19,7 @@ extern const struct command_group cli_group_request;
 extern const struct command_group cli_group_log;
 extern const struct command_group cli_group_watch;
 extern const struct command_group cli_group_status;
+extern const struct command_group cli_group_import;
 extern const struct command_group cli_group_export;
 extern const struct command_group cli_group_completion;
 extern const struct command_group cli_group_help;

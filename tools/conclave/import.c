@@ -195,5 +195,5 @@ static const struct command import_commands[] = {
      .run = run_minutes},
 };
 
-const struct command_group group_import = {"import", "Take over minutes kept by hand",
-                                           import_commands, COMMANDS_COUNT(import_commands)};
+const struct command_group cli_group_import = {"import", "Take over minutes kept by hand",
+                                               import_commands, COMMANDS_COUNT(import_commands)};

@@ -260,7 +260,7 @@ static int make_policy(struct import *import, const json_t *proposal)
 static void proposal_id(const struct import *import, const json_t *proposal,
                         char id[LIMIT_ID_BYTES + 1])
 {
-    snprintf(id, LIMIT_ID_BYTES + 1, "%s.%s", import->minutes.id,
+    snprintf(id, LIMIT_ID_BYTES + 1, "%s.%.*s", import->minutes.id, (int)MINUTES_ID_BYTES,
              json_string_value(json_object_get(proposal, "id")));
 }
 

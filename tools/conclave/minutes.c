@@ -145,7 +145,7 @@ static void take_proposals(struct minutes *minutes, const json_t *root)
     json_array_foreach(list, i, proposal)
     {
         const char *id = json_string_value(json_object_get(proposal, "id"));
-        if (id == NULL || !envelope_id_valid(slice_of_text(id))) {
+        if (id == NULL || !envelope_id_valid(slice_of_text(id)) || strlen(id) > MINUTES_ID_BYTES) {
             minutes_problem(minutes, "proposals.json", NULL, "proposal %zu has no usable id",
                             i + 1);
         } else if (minutes_proposal(minutes, id) != NULL) {
@@ -305,7 +305,11 @@ static bool take_directory(struct minutes *minutes, const char *directory)
     snprintf(minutes->directory, sizeof minutes->directory, "%.*s", (int)MINUTES_PATH_BYTES - 1,
              resolved);
     const char *name = strrchr(minutes->directory, '/');
-    snprintf(minutes->id, sizeof minutes->id, "%.*s", (int)LIMIT_ID_BYTES, name + 1);
+    if (strlen(name + 1) > MINUTES_ID_BYTES) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    snprintf(minutes->id, sizeof minutes->id, "%s", name + 1);
     return true;
 }
 
@@ -341,7 +345,7 @@ enum conclave_code minutes_open(struct minutes *minutes, const char *directory)
     if (code != CONCLAVE_OK) {
         return code;
     }
-    bool usable = envelope_id_valid(slice_of_text(minutes->id)) && strlen(minutes->id) <= 32 &&
+    bool usable = envelope_id_valid(slice_of_text(minutes->id)) &&
                   json_array_size(minutes->proposals) > 0 && minutes->ballot_count > 0;
     return usable ? CONCLAVE_OK : CONCLAVE_BAD_REQUEST;
 }

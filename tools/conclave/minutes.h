@@ -21,6 +21,7 @@
 
 #define MINUTES_PATH_BYTES 4096u
 #define MINUTES_FILE_BYTES (1024u * 1024u) /* the largest file that is read */
+#define MINUTES_ID_BYTES   31u /* of minutes and their proposals: two make an id of the cluster */
 #define MINUTES_BALLOTS    10000u
 
 enum minutes_method {
@@ -40,7 +41,7 @@ struct minutes_ballot {
 
 struct minutes {
     char directory[MINUTES_PATH_BYTES];
-    char id[LIMIT_ID_BYTES + 1]; /* "0003": the name of the directory */
+    char id[MINUTES_ID_BYTES + 1]; /* "0003": the name of the directory */
     enum minutes_method method;
     bool vetoes;        /* a ballot has one */
     json_t *proposals;  /* array of objects, each with a valid text "id" */

@@ -163,7 +163,7 @@ export class Cluster {
       const made = await this.conclave(['key', 'new', id, '--out', key]);
       if (made.status !== 0) throw new Error(`key new ${id}: ${made.error}`);
     }
-    await this.json(['member', 'admit', id, '--key-file', key, ...more]);
+    await this.json(['member', 'admit', id, '--public-key', key, ...more]);
     return key;
   }
 }
