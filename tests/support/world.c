@@ -186,8 +186,11 @@ static void answer(struct world *world, uint64_t token, enum conclave_code code,
     known->state = WORLD_ANSWERED;
     known->code = code;
     known->answered_ms = world->now_ms;
-    buffer_append(&known->reply, reply.data, reply.size);
-    ASSERT(known->reply.status == CONCLAVE_OK);
+    if (reply.size > 0) {
+        uint8_t *copy = checked(malloc(reply.size));
+        memcpy(copy, reply.data, reply.size);
+        known->reply = slice_of(copy, reply.size);
+    }
 }
 
 static void host_decided(void *context, uint64_t token, enum conclave_code code, struct slice reply)
@@ -207,8 +210,11 @@ static void host_event(void *context, struct slice event)
     struct world_node *node = context;
     struct codec_tree tree;
     enum conclave_code rv = codec_parse(&tree, event);
-    ASSERT(rv == CONCLAVE_OK);
-    codec_tree_close(&tree);
+    if (rv == CONCLAVE_OK) {
+        codec_tree_close(&tree);
+    } else {
+        ASSERT(rv == CONCLAVE_NO_MEMORY); /* a test's doing */
+    }
     node->events++;
     static const char leader_changed[] = "leader.changed";
     node->leader_events +=
@@ -296,7 +302,7 @@ void world_close(struct world *world)
         free(world->queue[--world->queue_count].bytes);
     }
     for (size_t i = 0; i < world->answer_count; i++) {
-        buffer_close(&world->answers[i].reply);
+        free((void *)(uintptr_t)world->answers[i].reply.data);
     }
     world_check_close(world->check);
     buffer_close(&world->genesis);
@@ -564,7 +570,6 @@ static uint64_t new_token(struct world *world, unsigned node)
     }
     struct world_answer *made = &world->answers[world->answer_count++];
     *made = (struct world_answer){.node = node, .asked_ms = world->now_ms};
-    buffer_init(&made->reply, LIMIT_FRAME_BYTES);
     return world->answer_count;
 }
 

@@ -54,7 +54,7 @@ struct world_answer {
     uint64_t asked_ms;
     uint64_t answered_ms;
     unsigned node;
-    struct buffer reply;
+    struct slice reply; /* the world's */
 };
 
 struct world_node {
