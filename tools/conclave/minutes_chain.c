@@ -8,7 +8,6 @@
  * to do so.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -221,8 +220,11 @@ static bool percent_of(const json_t *value, uint32_t *percent)
     }
     double number = json_number_value(value);
     double hundredths = number <= 1.0 ? number * 100.0 : number;
-    double whole = round(hundredths);
-    if (!(whole >= 0.0 && whole <= 100.0) || fabs(hundredths - whole) > 1e-6) {
+    if (!(hundredths >= 0.0 && hundredths <= 100.0)) {
+        return false;
+    }
+    double whole = (double)(uint32_t)(hundredths + 0.5);
+    if (hundredths - whole > 1e-6 || whole - hundredths > 1e-6) {
         return false;
     }
     *percent = (uint32_t)whole;
