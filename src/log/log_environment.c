@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "log/log_file.h"
 
 #define MAP_BYTES_DEFAULT ((size_t)1 << 30)
 #define MAP_BYTES_MIN     ((size_t)1 << 16)
@@ -220,6 +221,10 @@ enum conclave_code log_environment_open(struct log_environment *environment, con
     enum conclave_code rv = take_lock(environment, folder);
     if (rv != CONCLAVE_OK) {
         goto err_after_folder;
+    }
+    rv = log_file_check(folder);
+    if (rv != CONCLAVE_OK) {
+        goto err_after_lock;
     }
     rv = log_environment_code(
         open_env(environment, directory, first_map_bytes(map_bytes), database_count));

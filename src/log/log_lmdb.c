@@ -22,12 +22,14 @@
 
 static const struct slice vote_key = {(const uint8_t *)"vote", 4};
 static const struct slice identity_key = {(const uint8_t *)"identity", 8};
+static const struct slice commit_key = {(const uint8_t *)"commit", 6};
 
 struct log_lmdb {
     struct log base;
     struct log_environment environment;
     MDB_dbi entries; /* index, big-endian -> record */
     MDB_dbi meta;
+    MDB_dbi root; /* the unnamed one: LMDB's list of the other two, and the number of the commit */
     _Atomic uint64_t last_index;
     _Atomic bool poisoned;
     _Atomic(MDB_txn *) spare; /* a reset read transaction, or NULL */
@@ -82,6 +84,16 @@ static int put_record(MDB_txn *txn, MDB_dbi database, MDB_val key, uint64_t inde
     return 0;
 }
 
+/* Says within the transaction which one it is: a page that LMDB finds through a damaged pointer may
+ * be sound, but of an earlier commit. It costs no page of its own: every commit writes the root. */
+static int put_commit(struct log_lmdb *lmdb, MDB_txn *txn)
+{
+    uint8_t data[LOG_RECORD_COMMIT_BYTES];
+    log_record_pack_commit(data, mdb_txn_id(txn));
+    struct log_record record = {.type = LOG_RECORD_COMMIT, .data = slice_of(data, sizeof data)};
+    return put_record(txn, lmdb->root, val_of(commit_key), 0, &record, 0);
+}
+
 /* One attempt: `*broken` when the disk failed, or may have. */
 static int try_write(struct log_lmdb *lmdb, write_work work, const void *context, bool *broken)
 {
@@ -96,6 +108,9 @@ static int try_write(struct log_lmdb *lmdb, write_work work, const void *context
         return EIO;
     }
     rv = work(lmdb, txn, context);
+    if (rv == 0) {
+        rv = put_commit(lmdb, txn);
+    }
     if (rv != 0) {
         mdb_txn_abort(txn);
     } else {
@@ -457,21 +472,58 @@ static int find_last_index(MDB_txn *txn, MDB_dbi entries, uint64_t *last_index)
     return rv == MDB_NOTFOUND ? MDB_CORRUPTED : rv;
 }
 
-static int open_databases(struct log_lmdb *lmdb)
+/* Whether what is there is of the last commit. */
+static int check_commit(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t last_commit)
 {
-    MDB_txn *txn;
-    uint64_t last_index = 0;
-    int rv = memory_fault_next() ? ENOMEM : mdb_txn_begin(lmdb->environment.env, NULL, 0, &txn);
+    MDB_val key = val_of(commit_key);
+    MDB_val found;
+    struct log_record record;
+    int rv = mdb_get(txn, lmdb->root, &key, &found);
     if (rv != 0) {
         return rv;
     }
-    rv = mdb_dbi_open(txn, "entries", MDB_CREATE, &lmdb->entries);
+    if (log_record_read(slice_of(found.mv_data, found.mv_size), 0, &record) != CONCLAVE_OK ||
+        record.type != LOG_RECORD_COMMIT || record.data.size != LOG_RECORD_COMMIT_BYTES) {
+        return MDB_CORRUPTED;
+    }
+    return log_record_unpack_commit(record.data.data) == last_commit ? 0 : MDB_CORRUPTED;
+}
+
+/* Only a new environment has no databases: one that lost them must not pass for an empty log. */
+static int open_databases_within(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t last_commit,
+                                 uint64_t *last_index)
+{
+    unsigned flags = last_commit == 0 ? MDB_CREATE : 0;
+    int rv = mdb_dbi_open(txn, NULL, 0, &lmdb->root);
     if (rv == 0) {
-        rv = mdb_dbi_open(txn, "meta", MDB_CREATE, &lmdb->meta);
+        rv = last_commit == 0 ? put_commit(lmdb, txn) : check_commit(lmdb, txn, last_commit);
     }
     if (rv == 0) {
-        rv = find_last_index(txn, lmdb->entries, &last_index);
+        rv = mdb_dbi_open(txn, "entries", flags, &lmdb->entries);
     }
+    if (rv == 0) {
+        rv = mdb_dbi_open(txn, "meta", flags, &lmdb->meta);
+    }
+    if (rv == 0) {
+        rv = find_last_index(txn, lmdb->entries, last_index);
+    }
+    return rv == MDB_NOTFOUND ? MDB_CORRUPTED : rv;
+}
+
+static int open_databases(struct log_lmdb *lmdb)
+{
+    MDB_txn *txn;
+    MDB_envinfo info;
+    uint64_t last_index = 0;
+    int rv = mdb_env_info(lmdb->environment.env, &info);
+    if (rv != 0) {
+        return rv;
+    }
+    rv = memory_fault_next() ? ENOMEM : mdb_txn_begin(lmdb->environment.env, NULL, 0, &txn);
+    if (rv != 0) {
+        return rv;
+    }
+    rv = open_databases_within(lmdb, txn, info.me_last_txnid, &last_index);
     if (rv != 0) {
         mdb_txn_abort(txn);
         return rv;

@@ -1,10 +1,11 @@
 /* The LMDB twin of log.h: one environment in a directory, fully synced at every commit.
  *
  * Databases: `entries` (64-bit index, big-endian -> record) and `meta` (vote and identity, as
- * records): log_record.h has the format. The map is doubled before a write that finds more than six
- * tenths of it in use, and when a write does not fit; readers on other threads are waited for.
- * After a write or sync that failed every later write fails with IO until the log is opened anew;
- * reads go on.
+ * records): log_record.h has the format; the number of the last commit stands beside them, so that
+ * the tree of an earlier one is not taken for it. The map is doubled before a write that finds more
+ * than six tenths of it in use, and when a write does not fit; readers on other threads are waited
+ * for. After a write or sync that failed every later write fails with IO until the log is opened
+ * anew; reads go on.
  */
 #ifndef LOG_LOG_LMDB_H
 #define LOG_LOG_LMDB_H

@@ -104,3 +104,13 @@ struct log_vote log_record_unpack_vote(const uint8_t data[LOG_RECORD_VOTE_BYTES]
 {
     return (struct log_vote){.term = load_bytes(data, 8), .voted_for = load_bytes(data + 8, 8)};
 }
+
+void log_record_pack_commit(uint8_t data[LOG_RECORD_COMMIT_BYTES], uint64_t commit)
+{
+    store_u64(data, commit);
+}
+
+uint64_t log_record_unpack_commit(const uint8_t data[LOG_RECORD_COMMIT_BYTES])
+{
+    return load_bytes(data, 8);
+}

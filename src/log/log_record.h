@@ -18,10 +18,12 @@
 /* Types beside those of enum log_entry_type. Their index is 0. */
 enum log_record_type {
     LOG_RECORD_VOTE = 16,
-    LOG_RECORD_IDENTITY = 17
+    LOG_RECORD_IDENTITY = 17,
+    LOG_RECORD_COMMIT = 18
 };
 
-#define LOG_RECORD_VOTE_BYTES 16u
+#define LOG_RECORD_VOTE_BYTES   16u
+#define LOG_RECORD_COMMIT_BYTES 8u
 
 struct log_record {
     uint8_t type;
@@ -46,6 +48,10 @@ enum conclave_code log_record_read_entry(struct slice stored, uint64_t index,
 /* The data of a vote's record. */
 void log_record_pack_vote(uint8_t data[LOG_RECORD_VOTE_BYTES], struct log_vote vote);
 struct log_vote log_record_unpack_vote(const uint8_t data[LOG_RECORD_VOTE_BYTES]);
+
+/* The data of the record that says which commit wrote it. */
+void log_record_pack_commit(uint8_t data[LOG_RECORD_COMMIT_BYTES], uint64_t commit);
+uint64_t log_record_unpack_commit(const uint8_t data[LOG_RECORD_COMMIT_BYTES]);
 
 /* Whether the number is one of enum log_entry_type. */
 bool log_record_is_entry_type(uint8_t type);
