@@ -95,8 +95,10 @@ static enum conclave_code parse_chair(struct model_context *context, const struc
     if (code == CONCLAVE_OK) {
         code = check_id(context, "chair.id", body.id);
     }
-    if (code == CONCLAVE_OK && body.name.data != NULL) {
-        code = check_text(context, "chair.name", body.name, 1, LIMIT_NAME_BYTES);
+    if (code == CONCLAVE_OK && body.name.size > LIMIT_NAME_BYTES) {
+        return refuse(context, CONCLAVE_BAD_VALUE,
+                      "chair.name has %zu bytes, at most %u are allowed", body.name.size,
+                      LIMIT_NAME_BYTES);
     }
     if (code != CONCLAVE_OK) {
         return code;
@@ -110,7 +112,7 @@ static enum conclave_code parse_chair(struct model_context *context, const struc
                       TEXT_ARGUMENTS(command->envelope->author), TEXT_ARGUMENTS(body.id));
     }
     *chair = (struct member){.id = body.id,
-                             .name = body.name.data == NULL ? body.id : body.name,
+                             .name = body.name.size == 0 ? body.id : body.name,
                              .kind = MEMBER_PERSON,
                              .status = MEMBER_ACTIVE,
                              .weight = 1,
@@ -166,8 +168,9 @@ enum conclave_code cluster_apply_genesis(struct model_context *context, struct c
     enum conclave_code code = codec_decode_map(command->envelope->body, fields,
                                                sizeof fields / sizeof fields[0], true, &body,
                                                &context->error);
-    if (code == CONCLAVE_OK) {
-        code = check_text(context, "name", body.name, 1, LIMIT_NAME_BYTES);
+    if (code == CONCLAVE_OK && (body.name.size < 1 || body.name.size > LIMIT_NAME_BYTES)) {
+        code = refuse(context, CONCLAVE_BAD_VALUE, "name has %zu bytes, 1 to %u are allowed",
+                      body.name.size, LIMIT_NAME_BYTES);
     }
     if (code == CONCLAVE_OK) {
         code = pack_nodes(context, body.nodes, &nodes);
