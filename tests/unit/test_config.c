@@ -404,6 +404,30 @@ static void test_genesis_files(void **state)
     assert_memory_equal(fixture->error.text, expected, strlen(expected));
 }
 
+/* The configurations that we ship are right, and each is another node's. */
+static void test_examples(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *directory;
+        unsigned nodes;
+    } examples[] = {{"three", 3}, {"five", 5}};
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        for (unsigned node = 1; node <= examples[i].nodes; node++) {
+            char path[512], data_dir[64];
+            (void)snprintf(path, sizeof path, "%s/cluster/%s/node%u.ini", CONCLAVE_SOURCE_DIR,
+                           examples[i].directory, node);
+            if (load(fixture, FLAGS("--config", path), NULL) != CONCLAVE_OK) {
+                fail_msg("%s", fixture->error.text);
+            }
+            assert_int_equal(fixture->config.node_id, node);
+            (void)snprintf(data_dir, sizeof data_dir, "/var/lib/conclave/node%u", node);
+            assert_string_equal(settings_text(&fixture->config.settings, SETTING_DATA_DIR),
+                                data_dir);
+        }
+    }
+}
+
 /* Distances: the classic pairs. */
 static void test_distance(void **state)
 {
@@ -432,6 +456,7 @@ int main(void)
         TEST(test_help_and_version_need_nothing_else),
         TEST(test_directories),
         TEST(test_genesis_files),
+        TEST(test_examples),
         cmocka_unit_test(test_distance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
