@@ -25,7 +25,7 @@ void client_connection_init(struct client_connection *connection)
 {
     ASSERT(connection != NULL);
     *connection = (struct client_connection){.fd = -1};
-    buffer_init(&connection->input, LIMIT_FRAME_BYTES + RECEIVE_BYTES);
+    buffer_init(&connection->input, LIMIT_ANSWER_BYTES + RECEIVE_BYTES);
 }
 
 void client_connection_close(struct client_connection *connection)
@@ -38,7 +38,7 @@ void client_connection_close(struct client_connection *connection)
     connection->consumed = 0;
     connection->scan = (struct codec_scan){0};
     buffer_close(&connection->input);
-    buffer_init(&connection->input, LIMIT_FRAME_BYTES + RECEIVE_BYTES);
+    buffer_init(&connection->input, LIMIT_ANSWER_BYTES + RECEIVE_BYTES);
 }
 
 bool client_connection_is_open(const struct client_connection *connection)

@@ -7,8 +7,8 @@
 /* What became of one request. */
 struct client_rpc_outcome {
     enum conclave_code code; /* OK: `result` is there. Else see below */
-    bool answered;           /* the node answered: `code` is its code. If not, `code` is the
-                                connection's (UNREACHABLE, UNKNOWN_OUTCOME, BAD_REQUEST, NO_MEMORY) */
+    bool answered;           /* the node answered: `code` is its code; if not, it is that of the
+                              * connection (UNREACHABLE, UNKNOWN_OUTCOME, BAD_REQUEST, NO_MEMORY) */
     bool sent_any;           /* the node may have received the request */
     struct slice result;     /* packed; valid until the next call on the connection */
     char message[400];       /* why it is not OK, for people */

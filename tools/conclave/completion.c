@@ -36,6 +36,18 @@ static void print_with_argument(const struct output *output, const char *separat
     }
 }
 
+/* Groups of one command, whose first word is all of it. */
+static void print_single_groups(const struct output *output)
+{
+    bool first = true;
+    for (size_t i = 0; i < cli_group_count; i++) {
+        if (cli_groups[i]->commands[0].verb == NULL) {
+            output_print(output, OUTPUT_PLAIN, "%s%s", first ? "" : "|", cli_groups[i]->name);
+            first = false;
+        }
+    }
+}
+
 static void print_bash_case(const struct output *output, const struct command_group *group)
 {
     if (group->commands[0].verb != NULL) {
@@ -65,6 +77,7 @@ static void print_bash(const struct output *output)
         "_conclave() {\n"
         "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
         "    local path='' words='' options='' i\n"
+        "    local -a found=()\n"
         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
         "        case ${COMP_WORDS[i]} in\n"
         "        ");
@@ -72,9 +85,15 @@ static void print_bash(const struct output *output)
     output_print(output, OUTPUT_PLAIN,
                  ") i=$((i + 1)) ;;\n"
                  "        -*) ;;\n"
-                 "        *) path+=\"${path:+/}${COMP_WORDS[i]}\" ;;\n"
+                 "        *) found+=(\"${COMP_WORDS[i]}\") ;;\n"
                  "        esac\n"
                  "    done\n"
+                 "    path=${found[0]:-}${found[1]:+/${found[1]}}\n"
+                 "    case ${found[0]:-} in\n    ");
+    print_single_groups(output);
+    output_print(output, OUTPUT_PLAIN,
+                 ") path=${found[0]} ;;\n"
+                 "    esac\n"
                  "    case $previous in\n"
                  "    --key|-k|--file|--out)\n"
                  "        mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
@@ -142,13 +161,13 @@ static void print_zsh_command(const struct output *output, const struct command_
 
 static void print_zsh_words(const struct output *output, const struct command_group *group)
 {
-    output_print(output, OUTPUT_PLAIN, "    %s)\n        words=(", group->name);
+    output_print(output, OUTPUT_PLAIN, "    %s)\n        names=(", group->name);
     for (size_t i = 0; i < group->command_count; i++) {
         output_print(output, OUTPUT_PLAIN, "\n            '%s:", group->commands[i].verb);
         print_quoted(output, group->commands[i].summary, ":\\");
         output_print(output, OUTPUT_PLAIN, "'");
     }
-    output_print(output, OUTPUT_PLAIN, ")\n        _describe command words ;;\n");
+    output_print(output, OUTPUT_PLAIN, ")\n        _describe command names ;;\n");
 }
 
 static void print_zsh(const struct output *output)
@@ -157,8 +176,8 @@ static void print_zsh(const struct output *output)
                  "#compdef conclave\n"
                  "# zsh completion for conclave; made by `conclave completion zsh`.\n"
                  "_conclave() {\n"
-                 "    local path='' i word\n"
-                 "    local -a found words=(\"${(@)words}\")\n"
+                 "    local spot='' i word\n"
+                 "    local -a found names\n"
                  "    for ((i = 2; i < CURRENT; i++)); do\n"
                  "        word=${words[i]}\n"
                  "        case $word in\n"
@@ -170,23 +189,17 @@ static void print_zsh(const struct output *output)
                  "        *) found+=($word) ;;\n"
                  "        esac\n"
                  "    done\n"
-                 "    path=${(j:/:)found[1,2]}\n"
+                 "    spot=${(j:/:)found[1,2]}\n"
                  "    case ${found[1]} in\n    ");
-    bool first = true;
-    for (size_t i = 0; i < cli_group_count; i++) {
-        if (cli_groups[i]->commands[0].verb == NULL) {
-            output_print(output, OUTPUT_PLAIN, "%s%s", first ? "" : "|", cli_groups[i]->name);
-            first = false;
-        }
-    }
+    print_single_groups(output);
     output_print(output, OUTPUT_PLAIN,
-                 ") path=${found[1]} ;;\n    esac\n    case $path in\n    '')\n        words=(");
+                 ") spot=${found[1]} ;;\n    esac\n    case $spot in\n    '')\n        names=(");
     for (size_t i = 0; i < cli_group_count; i++) {
         output_print(output, OUTPUT_PLAIN, "\n            '%s:", cli_groups[i]->name);
         print_quoted(output, cli_groups[i]->summary, ":\\");
         output_print(output, OUTPUT_PLAIN, "'");
     }
-    output_print(output, OUTPUT_PLAIN, ")\n        _describe command words ;;\n");
+    output_print(output, OUTPUT_PLAIN, ")\n        _describe command names ;;\n");
     for (size_t i = 0; i < cli_group_count; i++) {
         const struct command_group *group = cli_groups[i];
         if (group->commands[0].verb != NULL) {
@@ -197,6 +210,15 @@ static void print_zsh(const struct output *output)
         }
     }
     output_print(output, OUTPUT_PLAIN, "    esac\n}\n_conclave \"$@\"\n");
+}
+
+/* Within single quotes, as fish reads them. */
+static void print_fish_text(const struct output *output, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        output_print(output, OUTPUT_PLAIN, "%s%c", *text == '\'' || *text == '\\' ? "\\" : "",
+                     *text);
+    }
 }
 
 static void print_fish_options(const struct output *output, const char *condition,
@@ -213,9 +235,7 @@ static void print_fish_options(const struct output *output, const char *conditio
                      options->argument == NULL ? ""
                      : file                    ? " -rF"
                                                : " -x");
-        for (const char *at = options->help; *at != '\0'; at++) {
-            output_print(output, OUTPUT_PLAIN, "%s%c", *at == '\'' || *at == '\\' ? "\\" : "", *at);
-        }
+        print_fish_text(output, options->help);
         output_print(output, OUTPUT_PLAIN, "'\n");
     }
 }
@@ -229,8 +249,9 @@ static void print_fish(const struct output *output)
     for (size_t i = 0; i < cli_group_count; i++) {
         const struct command_group *group = cli_groups[i];
         output_print(output, OUTPUT_PLAIN,
-                     "complete -c conclave -n __fish_use_subcommand -a %s -d '%s'\n", group->name,
-                     group->summary);
+                     "complete -c conclave -n __fish_use_subcommand -a %s -d '", group->name);
+        print_fish_text(output, group->summary);
+        output_print(output, OUTPUT_PLAIN, "'\n");
         for (size_t j = 0; j < group->command_count; j++) {
             const struct command *command = &group->commands[j];
             char condition[256];
@@ -241,7 +262,8 @@ static void print_fish(const struct output *output)
                 output_print(output, OUTPUT_PLAIN,
                              "complete -c conclave -n '__fish_seen_subcommand_from %s' -a %s -d '",
                              group->name, command->verb);
-                output_print(output, OUTPUT_PLAIN, "%s'\n", command->summary);
+                print_fish_text(output, command->summary);
+                output_print(output, OUTPUT_PLAIN, "'\n");
                 snprintf(condition, sizeof condition,
                          " -n '__fish_seen_subcommand_from %s; and "
                          "__fish_seen_subcommand_from %s'",

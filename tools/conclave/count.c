@@ -35,17 +35,21 @@ static void print_amount(const struct output *output, uint64_t heads, uint64_t w
     }
 }
 
+static size_t bar_columns(const struct output *output)
+{
+    size_t columns = output_prose_width(output) / 2;
+    return columns < BAR_LEAST ? BAR_LEAST : columns > BAR_MOST ? BAR_MOST : columns;
+}
+
 static void print_bar(const struct output *output, const char *name, const json_t *tally,
                       const char *key, enum output_style style)
 {
     const json_t *pair = json_object_get(tally, key);
     uint64_t heads = convert_item_u64(pair, 0);
     uint64_t weight = convert_item_u64(pair, 1);
-    size_t columns = output_prose_width(output) / 2;
-    columns = columns < BAR_LEAST ? BAR_LEAST : columns > BAR_MOST ? BAR_MOST : columns;
     print_name(output, name);
-    output_bar(output, weight, convert_u64(json_object_get(tally, "roll"), "weight"), columns,
-               style);
+    output_bar(output, weight, convert_u64(json_object_get(tally, "roll"), "weight"),
+               bar_columns(output), style);
     print_amount(output, heads, weight);
 }
 
@@ -54,8 +58,12 @@ static void print_answers(const struct output *output, const json_t *tally)
     if (strcmp(convert_text(tally, "method"), "score") == 0) {
         print_bar(output, "scored", tally, "scored", OUTPUT_ACCENT);
         print_bar(output, "abstain", tally, "abstain", OUTPUT_DIM);
+        const json_t *support = json_object_get(json_object_get(tally, "verdict"), "support");
         print_name(output, "sum");
-        output_print(output, OUTPUT_PLAIN, "%" PRIu64 "\n", convert_u64(tally, "score_sum"));
+        output_bar(output, convert_u64(tally, "score_sum"), convert_item_u64(support, 1),
+                   bar_columns(output), OUTPUT_GOOD);
+        output_print(output, OUTPUT_PLAIN, "%" PRIu64 " of %" PRIu64 "\n",
+                     convert_u64(tally, "score_sum"), convert_item_u64(support, 1));
     } else {
         print_bar(output, "yes", tally, "yes", OUTPUT_GOOD);
         print_bar(output, "no", tally, "no", OUTPUT_BAD);

@@ -120,6 +120,14 @@ static int take_options(struct cli *cli, struct init *init)
     if (init->name[0] == '\0' || strlen(init->name) > LIMIT_NAME_BYTES) {
         return cli_usage(cli, "--name: 1 to %u bytes", LIMIT_NAME_BYTES);
     }
+    for (const char *at = init->name; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) { /* it stands in lines of the files */
+            return cli_usage(cli, "--name: no control characters");
+        }
+    }
+    if (!envelope_id_valid(slice_of_text(init->chair))) {
+        return cli_usage(cli, "--chair %s: not a member id", init->chair);
+    }
     return take_nodes(cli, init);
 }
 
@@ -312,8 +320,10 @@ static void print_next(const struct cli *cli, const struct init *init, bool made
                      init->directory, (unsigned long long)init->nodes[i].id, init->directory);
     }
     output_print(output, OUTPUT_BOLD, "\nThen look:\n");
+    char *key = realpath(cli->key_path, NULL);
     output_print(output, OUTPUT_PLAIN,
-                 "  export CONCLAVE_KEY=%s CONCLAVE_ENDPOINTS=", cli->key_path);
+                 "  export CONCLAVE_KEY=%s CONCLAVE_ENDPOINTS=", key == NULL ? cli->key_path : key);
+    free(key);
     for (size_t i = 0; i < init->node_count; i++) {
         output_print(output, OUTPUT_PLAIN, "%s%s", i == 0 ? "" : ",", init->nodes[i].client);
     }

@@ -17,27 +17,35 @@ static enum output_style style_of_state(const char *state)
                                              : OUTPUT_PLAIN;
 }
 
-/* --question and --proposal, in their order within each. NULL with the status set. */
+/* One --question or --proposal; NULL with the status set. */
+static json_t *take_question(struct cli *cli, const struct args_value *given, const char *policy,
+                             int *status)
+{
+    const char *problem = "it is not UTF-8";
+    json_t *question = strcmp(given->option->name, "question") == 0
+                           ? question_parse(given->value, policy, &problem)
+                           : question_of_proposal(given->value, policy);
+    if (question == NULL) {
+        *status = cli_usage(cli, "--%s %s: %s", given->option->name, given->value, problem);
+    }
+    return question;
+}
+
+/* --question and --proposal in the order in which they are given. NULL with the status set. */
 static json_t *take_questions(struct cli *cli, int *status)
 {
     const char *policy = args_text(&cli->args, "policy");
     policy = policy == NULL ? "simple-majority" : policy;
     json_t *questions = json_array();
     *status = 0;
-    for (size_t i = 0; i < args_count(&cli->args, "question"); i++) {
-        const char *text = args_nth(&cli->args, "question", i);
-        const char *problem = "";
-        json_t *question = question_parse(text, policy, &problem);
-        if (question == NULL) {
-            *status = cli_usage(cli, "--question %s: %s", text, problem);
-            break;
-        }
-        (void)json_array_append_new(questions, question);
-    }
-    for (size_t i = 0; *status == 0 && i < args_count(&cli->args, "proposal"); i++) {
-        const char *proposal = args_nth(&cli->args, "proposal", i);
-        if (json_array_append_new(questions, question_of_proposal(proposal, policy)) != 0) {
-            *status = cli_usage(cli, "--proposal %s: not UTF-8", proposal);
+    for (size_t i = 0; *status == 0 && i < cli->args.value_count; i++) {
+        const struct args_value *given = &cli->args.values[i];
+        if (strcmp(given->option->name, "question") == 0 ||
+            strcmp(given->option->name, "proposal") == 0) {
+            json_t *question = take_question(cli, given, policy, status);
+            if (question != NULL) {
+                (void)json_array_append_new(questions, question);
+            }
         }
     }
     if (*status == 0 && json_array_size(questions) == 0) {
