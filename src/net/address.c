@@ -10,7 +10,7 @@ static enum conclave_code parse_port(const char *text, bool port_zero, in_port_t
 {
     unsigned value = 0;
     size_t digits = 0;
-    for (; isdigit((unsigned char)text[digits]) && digits < 6; digits++) {
+    for (; digits < 6 && isdigit((unsigned char)text[digits]); digits++) {
         value = value * 10 + (unsigned)(text[digits] - '0');
     }
     if (digits == 0 || text[digits] != '\0' || value > 65535 || (value == 0 && !port_zero)) {
