@@ -242,7 +242,9 @@ enum conclave_code page_finish(struct page *page, const struct query *query)
     query_begin(query, 2);
     codec_write_text(query->answer, "items");
     codec_write_array(query->answer, page->count);
-    codec_write_raw(query->answer, buffer_slice(&page->items));
+    if (page->items.size > 0) {
+        codec_write_raw(query->answer, buffer_slice(&page->items));
+    }
     pair_bool(query->answer, "more", page->more);
     return CONCLAVE_OK;
 }
