@@ -10,22 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/memory.h"
-
-#define LMDB_MAP_BYTES_DEFAULT ((size_t)1 << 30)
-#define LMDB_MAP_BYTES_MIN     ((size_t)1 << 16)
-#define LMDB_DIRECTORY_MODE    0750
-#define LMDB_FILE_MODE         0640
-
-/* Past this share of the map in use, it is doubled. */
-#define LMDB_GROW_NUMERATOR   6u
-#define LMDB_GROW_DENOMINATOR 10u
+#include "kv/kv_environment.h"
 
 struct lmdb_transaction {
     struct kv_transaction base;
@@ -36,16 +26,13 @@ struct lmdb_transaction {
 
 struct kv_lmdb {
     struct kv base;
-    MDB_env *env;
-    MDB_dbi database;
-    size_t page_bytes;
     uint8_t *value; /* a copy of what is being put: it may be LMDB's own and move while it puts */
     size_t value_capacity;
-    _Atomic bool map_full;          /* the last write needed more than there was */
-    pthread_mutex_t mutex;          /* over what follows */
-    uint32_t transaction_count;     /* open */
-    struct lmdb_transaction *spare; /* a reset read transaction, or NULL */
-    bool map_lost;                  /* growth failed and left no map at all */
+    _Atomic bool map_full;             /* the last write needed more than there was */
+    pthread_mutex_t mutex;             /* over what follows */
+    uint32_t transaction_count;        /* open */
+    struct lmdb_transaction *spare;    /* a reset read transaction, or NULL */
+    struct kv_environment environment; /* its growth */
 };
 
 static const struct kv_operations lmdb_operations;
@@ -60,33 +47,6 @@ static struct lmdb_transaction *transaction_of(struct kv_transaction *transactio
 {
     ASSERT(transaction != NULL && transaction->operations == &lmdb_operations);
     return (struct lmdb_transaction *)transaction;
-}
-
-static enum conclave_code code_of(int rv)
-{
-    switch (rv) {
-    case MDB_SUCCESS:
-        return CONCLAVE_OK;
-    case MDB_NOTFOUND:
-        return CONCLAVE_NOT_FOUND;
-    case ENOMEM:
-        return CONCLAVE_NO_MEMORY;
-    case ENOSPC:
-    case EDQUOT:
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-        return CONCLAVE_DISK_FULL;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-    case MDB_INCOMPATIBLE:
-    case MDB_CURSOR_FULL:
-    case MDB_PAGE_FULL:
-        return CONCLAVE_CORRUPT;
-    default:
-        return CONCLAVE_IO;
-    }
 }
 
 static MDB_val val_of(struct slice slice)
@@ -106,35 +66,6 @@ static void unlock(struct kv_lmdb *lmdb)
     ASSERT(rv == 0);
 }
 
-/* --- The map --- */
-
-/* With the mutex held and no transaction open. Not being able to grow is an error only when there
- * is no map after it: the write that needs the room will say that it is missing. */
-static enum conclave_code grow_map(struct kv_lmdb *lmdb)
-{
-    ASSERT(lmdb->transaction_count == 0);
-    MDB_envinfo info;
-    int rv = mdb_env_info(lmdb->env, &info);
-    ASSERT(rv == 0);
-    size_t used = (info.me_last_pgno + 1) * lmdb->page_bytes;
-    size_t wanted = info.me_mapsize;
-    if (atomic_exchange(&lmdb->map_full, false) && wanted <= SIZE_MAX / 2) {
-        wanted *= 2;
-    }
-    while (used / LMDB_GROW_NUMERATOR > wanted / LMDB_GROW_DENOMINATOR && wanted <= SIZE_MAX / 2) {
-        wanted *= 2;
-    }
-    if (wanted == info.me_mapsize) {
-        return CONCLAVE_OK;
-    }
-    rv = mdb_env_set_mapsize(lmdb->env, wanted);
-    if (rv != 0) {
-        rv = mdb_env_set_mapsize(lmdb->env, info.me_mapsize);
-        lmdb->map_lost = rv != 0;
-    }
-    return lmdb->map_lost ? code_of(rv) : CONCLAVE_OK;
-}
-
 /* --- Transactions --- */
 
 static enum conclave_code open_transaction(struct kv_lmdb *lmdb, bool write,
@@ -148,10 +79,10 @@ static enum conclave_code open_transaction(struct kv_lmdb *lmdb, bool write,
         (struct kv_transaction){.kv = &lmdb->base, .operations = &lmdb_operations, .write = write};
     int rv = memory_fault_next()
                  ? ENOMEM
-                 : mdb_txn_begin(lmdb->env, NULL, write ? 0 : MDB_RDONLY, &opened->txn);
+                 : mdb_txn_begin(lmdb->environment.env, NULL, write ? 0 : MDB_RDONLY, &opened->txn);
     if (rv != 0) {
         memory_free(opened);
-        return code_of(rv);
+        return kv_environment_code(rv);
     }
     *transaction = opened;
     return CONCLAVE_OK;
@@ -189,10 +120,10 @@ static enum conclave_code enter(struct kv_lmdb *lmdb, bool write, struct lmdb_tr
     enum conclave_code rv = CONCLAVE_OK;
     *spare = NULL;
     lock(lmdb);
-    if (lmdb->map_lost) {
+    if (lmdb->environment.map_lost) {
         rv = CONCLAVE_NO_MEMORY;
     } else if (write && lmdb->transaction_count == 0) {
-        rv = grow_map(lmdb);
+        rv = kv_environment_grow(&lmdb->environment, atomic_exchange(&lmdb->map_full, false));
     }
     if (rv == CONCLAVE_OK) {
         lmdb->transaction_count++;
@@ -279,7 +210,7 @@ static enum conclave_code lmdb_commit(struct kv_transaction *base)
     }
     discard_transaction(transaction);
     leave(lmdb, NULL);
-    return rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : code_of(rv);
+    return rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : kv_environment_code(rv);
 }
 
 /* --- Reading --- */
@@ -289,10 +220,10 @@ static enum conclave_code lmdb_commit(struct kv_transaction *base)
 static enum conclave_code read_result(struct lmdb_transaction *transaction, int rv)
 {
     if (rv == 0 || rv == MDB_NOTFOUND) {
-        return code_of(rv);
+        return kv_environment_code(rv);
     }
     if (transaction->failure == CONCLAVE_OK) {
-        transaction->failure = rv == MDB_BAD_TXN ? CONCLAVE_CORRUPT : code_of(rv);
+        transaction->failure = rv == MDB_BAD_TXN ? CONCLAVE_CORRUPT : kv_environment_code(rv);
     }
     return transaction->failure;
 }
@@ -306,7 +237,7 @@ static enum conclave_code lmdb_get(struct kv_transaction *base, struct slice key
     }
     MDB_val wanted = val_of(key);
     MDB_val found;
-    int rv = mdb_get(transaction->txn, lmdb_of(base->kv)->database, &wanted, &found);
+    int rv = mdb_get(transaction->txn, lmdb_of(base->kv)->environment.database, &wanted, &found);
     if (rv == 0 && value != NULL) {
         *value = slice_of(found.mv_data, found.mv_size);
     }
@@ -320,9 +251,10 @@ static enum conclave_code open_cursor(struct lmdb_transaction *transaction)
     }
     int rv = memory_fault_next()
                  ? ENOMEM
-                 : mdb_cursor_open(transaction->txn, lmdb_of(transaction->base.kv)->database,
+                 : mdb_cursor_open(transaction->txn,
+                                   lmdb_of(transaction->base.kv)->environment.database,
                                    &transaction->cursor);
-    return code_of(rv);
+    return kv_environment_code(rv);
 }
 
 static enum conclave_code hand_out(struct lmdb_transaction *transaction, int rv, MDB_val found_key,
@@ -383,7 +315,7 @@ static enum conclave_code fail_write(struct lmdb_transaction *transaction, int r
     if (rv == MDB_MAP_FULL) {
         atomic_store(&lmdb_of(transaction->base.kv)->map_full, true);
     }
-    transaction->failure = rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : code_of(rv);
+    transaction->failure = rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : kv_environment_code(rv);
     return transaction->failure;
 }
 
@@ -427,7 +359,7 @@ static enum conclave_code lmdb_put(struct kv_transaction *base, struct slice key
     MDB_val put_value = {.mv_size = value.size, .mv_data = lmdb->value};
     int rv = memory_fault_next()
                  ? ENOMEM
-                 : mdb_put(transaction->txn, lmdb->database, &put_key, &put_value, 0);
+                 : mdb_put(transaction->txn, lmdb->environment.database, &put_key, &put_value, 0);
     return rv == 0 ? CONCLAVE_OK : fail_write(transaction, rv);
 }
 
@@ -443,21 +375,25 @@ static enum conclave_code lmdb_remove(struct kv_transaction *base, struct slice 
     uint8_t key_copy[KV_KEY_BYTES];
     memcpy(key_copy, key.data, key.size);
     MDB_val removed = {.mv_size = key.size, .mv_data = key_copy};
-    int rv = memory_fault_next()
-                 ? ENOMEM
-                 : mdb_del(transaction->txn, lmdb_of(base->kv)->database, &removed, NULL);
+    int rv = memory_fault_next() ? ENOMEM
+                                 : mdb_del(transaction->txn,
+                                           lmdb_of(base->kv)->environment.database, &removed, NULL);
     if (rv == 0 || rv == MDB_NOTFOUND) {
-        return code_of(rv);
+        return kv_environment_code(rv);
     }
     return fail_write(transaction, rv);
 }
 
-/* --- The environment --- */
+/* --- The store --- */
 
 static enum conclave_code lmdb_sync(struct kv *kv)
 {
     struct kv_lmdb *lmdb = lmdb_of(kv);
-    return lmdb->map_lost ? CONCLAVE_NO_MEMORY : code_of(mdb_env_sync(lmdb->env, 1));
+    lock(lmdb);
+    bool map_lost = lmdb->environment.map_lost;
+    unlock(lmdb);
+    return map_lost ? CONCLAVE_NO_MEMORY
+                    : kv_environment_code(mdb_env_sync(lmdb->environment.env, 1));
 }
 
 static void lmdb_close(struct kv *kv)
@@ -467,7 +403,7 @@ static void lmdb_close(struct kv *kv)
     if (lmdb->spare != NULL) {
         discard_transaction(lmdb->spare);
     }
-    mdb_env_close(lmdb->env);
+    kv_environment_close(&lmdb->environment);
     int rv = pthread_mutex_destroy(&lmdb->mutex);
     ASSERT(rv == 0);
     memory_free(lmdb->value);
@@ -487,98 +423,17 @@ static const struct kv_operations lmdb_operations = {
     .close = lmdb_close,
 };
 
-/* A data file that somebody cut would be a bus error at the first read past its end; as zeros, LMDB
- * refuses it. */
-static enum conclave_code extend_data_file(struct kv_lmdb *lmdb)
-{
-    MDB_envinfo info;
-    MDB_stat stat_page;
-    int rv = mdb_env_info(lmdb->env, &info);
-    ASSERT(rv == 0);
-    rv = mdb_env_stat(lmdb->env, &stat_page);
-    ASSERT(rv == 0);
-    lmdb->page_bytes = stat_page.ms_psize;
-    mdb_filehandle_t file;
-    rv = mdb_env_get_fd(lmdb->env, &file);
-    ASSERT(rv == 0);
-    struct stat status;
-    if (fstat(file, &status) != 0) {
-        return code_of(errno);
-    }
-    off_t needed = (off_t)((info.me_last_pgno + 1) * lmdb->page_bytes);
-    if (status.st_size < needed && ftruncate(file, needed) != 0) {
-        return code_of(errno);
-    }
-    return CONCLAVE_OK;
-}
-
-static enum conclave_code open_environment(struct kv_lmdb *lmdb, const char *directory,
-                                           size_t map_bytes)
-{
-    int dead_readers;
-    MDB_txn *txn;
-    int rv = memory_fault_next() ? ENOMEM : mdb_env_create(&lmdb->env);
-    if (rv != 0) {
-        return code_of(rv);
-    }
-    rv = mdb_env_set_mapsize(lmdb->env, map_bytes);
-    if (rv != 0) {
-        goto err_after_create;
-    }
-    rv = mdb_env_open(lmdb->env, directory, MDB_NOSYNC | MDB_NOMETASYNC | MDB_NOTLS | MDB_NORDAHEAD,
-                      LMDB_FILE_MODE);
-    if (rv != 0) {
-        goto err_after_create;
-    }
-    rv = mdb_reader_check(lmdb->env, &dead_readers);
-    if (rv != 0) {
-        goto err_after_create;
-    }
-    enum conclave_code code = extend_data_file(lmdb);
-    if (code != CONCLAVE_OK) {
-        mdb_env_close(lmdb->env);
-        return code;
-    }
-    rv = mdb_txn_begin(lmdb->env, NULL, 0, &txn);
-    if (rv != 0) {
-        goto err_after_create;
-    }
-    rv = mdb_dbi_open(txn, NULL, 0, &lmdb->database);
-    if (rv != 0) {
-        mdb_txn_abort(txn);
-        goto err_after_create;
-    }
-    rv = mdb_txn_commit(txn);
-    if (rv != 0) {
-        goto err_after_create;
-    }
-    return CONCLAVE_OK;
-
-err_after_create:
-    ASSERT(rv != 0);
-    mdb_env_close(lmdb->env);
-    return rv == MDB_NOTFOUND ? CONCLAVE_CORRUPT : code_of(rv);
-}
-
 enum conclave_code kv_lmdb_open(const char *directory, size_t map_bytes, struct kv **kv)
 {
     ASSERT(directory != NULL && kv != NULL);
-    if (mkdir(directory, LMDB_DIRECTORY_MODE) != 0 && errno != EEXIST) {
-        return code_of(errno);
-    }
     struct kv_lmdb *lmdb = memory_allocate_zeroed(1, sizeof *lmdb);
     if (lmdb == NULL) {
         return CONCLAVE_NO_MEMORY;
     }
-    if (map_bytes == 0) {
-        map_bytes = LMDB_MAP_BYTES_DEFAULT;
-    } else if (map_bytes < LMDB_MAP_BYTES_MIN) {
-        map_bytes = LMDB_MAP_BYTES_MIN;
-    }
     lmdb->base.operations = &lmdb_operations;
     int rv = pthread_mutex_init(&lmdb->mutex, NULL);
     ASSERT(rv == 0);
-    enum conclave_code code = open_environment(lmdb, directory, map_bytes);
+    enum conclave_code code = kv_environment_open(&lmdb->environment, directory, map_bytes);
     if (code != CONCLAVE_OK) {
         rv = pthread_mutex_destroy(&lmdb->mutex);
         ASSERT(rv == 0);
@@ -595,16 +450,16 @@ enum conclave_code kv_lmdb_erase(const char *directory)
     static const char *const files[] = {"data.mdb", "lock.mdb"};
     int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) {
-        return errno == ENOENT ? CONCLAVE_OK : code_of(errno);
+        return errno == ENOENT ? CONCLAVE_OK : kv_environment_code(errno);
     }
     enum conclave_code rv = CONCLAVE_OK;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (unlinkat(folder, files[i], 0) != 0 && errno != ENOENT) {
-            rv = code_of(errno);
+            rv = kv_environment_code(errno);
         }
     }
     if (close(folder) != 0 && rv == CONCLAVE_OK) {
-        rv = code_of(errno);
+        rv = kv_environment_code(errno);
     }
     return rv;
 }

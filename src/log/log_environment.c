@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +87,15 @@ static size_t wanted_map_bytes(const struct log_environment *environment, const 
     return wanted;
 }
 
+/* Whether there are so many addresses to be had: LMDB drops the old map before it asks for the new
+ * one. */
+static bool can_map(size_t map_bytes)
+{
+    void *tried =
+        mmap(NULL, map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return tried != MAP_FAILED && munmap(tried, map_bytes) == 0;
+}
+
 enum conclave_code log_environment_grow(struct log_environment *environment, bool full)
 {
     MDB_envinfo info;
@@ -106,9 +116,10 @@ enum conclave_code log_environment_grow(struct log_environment *environment, boo
         read_info(environment, &info);
         /* Another writer may have made it larger meanwhile. */
         size_t wanted = wanted_map_bytes(environment, &info, full && info.me_mapsize == seen_bytes);
-        if (wanted != info.me_mapsize && mdb_env_set_mapsize(environment->env, wanted) != 0) {
+        if (wanted != info.me_mapsize && !can_map(wanted)) {
             rv = full ? CONCLAVE_DISK_FULL : CONCLAVE_OK;
-            environment->map_lost = mdb_env_set_mapsize(environment->env, info.me_mapsize) != 0;
+        } else if (wanted != info.me_mapsize) {
+            environment->map_lost = mdb_env_set_mapsize(environment->env, wanted) != 0;
         }
     }
     if (environment->map_lost) {
