@@ -84,7 +84,9 @@ static enum conclave_code read_reply(struct conclave_client *client, struct slic
         char message[512];
         size_t size = head.message.size < sizeof message - 1 ? head.message.size
                                                              : sizeof message - 1;
-        memcpy(message, head.message.data, size);
+        if (size > 0) {
+            memcpy(message, head.message.data, size);
+        }
         message[size] = '\0';
         (void)client_fail(client, rv, endpoint, size > 0 ? message : conclave_code_text(rv));
     }
