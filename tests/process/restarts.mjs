@@ -13,15 +13,15 @@ test('three nodes: stopped, killed and started, alone and all at once', { timeou
   const ada = await cluster.admit('ada');
   const bob = await cluster.admit('bob');
   const eve = await cluster.admit('eve');
-  await cluster.json(['poll', 'open', 'p', '--title', 'P', '--for', '1h', '--question', 'q:simple-majority:Shall we?']);
+  await cluster.json(['poll', 'open', 'p', '--title', 'P', '--for', '1h', '--question', 'q,policy=simple-majority,title=Shall we?']);
 
   await t.test('a minority stopped: writes go on, status says degraded', async () => {
     await cluster.local('stop', '3');
     await cluster.json(['vote', 'p', 'q=yes', '--yes'], { key: ada });
-    const status = await cluster.json(['status']);
+    const status = await cluster.status();
     assert.equal(status.health, 'degraded');
     const down = status.nodes.find((node) => Number(node.node) === 3);
-    assert.equal(down.error, 'refused');
+    assert.equal(down.why, 'refused');
     const people = await cluster.conclave(['status']);
     assert.match(people.out, /degraded, 2 of 3/);
   });
@@ -80,7 +80,7 @@ test('three nodes: stopped, killed and started, alone and all at once', { timeou
     await cluster.local('stop', '2');
     fs.rmSync(`${cluster.data}/node2`, { recursive: true });
     await assert.rejects(cluster.local('restart', '2'), /node 2 does not run/);
-    const status = await cluster.json(['status']);
+    const status = await cluster.status();
     assert.equal(status.health, 'degraded');
   });
 });

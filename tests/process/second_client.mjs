@@ -12,7 +12,7 @@ test('a second client, in another language', { timeout: 120_000 }, async (t) => 
   const cluster = await Cluster.start(t, 3);
   const key = newKey();
   await cluster.json(['member', 'admit', 'node-js', '--public-key', `ed25519:${base64url(key.publicKey)}`]);
-  await cluster.json(['poll', 'open', 'tea', '--title', 'Tea or not', '--for', '1h', '--question', 'q:simple-majority:Shall there be tea?']);
+  await cluster.json(['poll', 'open', 'tea', '--title', 'Tea or not', '--for', '1h', '--question', 'q,title=Shall there be tea?']);
   const client = await Client.connect(cluster.endpoint(2));
   t.after(() => client.close());
   const hello = await client.call('hello', { client: 'second-client' });

@@ -63,6 +63,8 @@ export class Client {
           this.events.push(message[2][0]);
         }
       }
+    } catch (error) {
+      if (!this.closing && error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error; // the other end may close at any time
     } finally {
       for (const { reject } of this.waiting.values()) reject(new Error('the connection closed'));
       this.waiting.clear();
@@ -83,6 +85,7 @@ export class Client {
   }
 
   close() {
+    this.closing = true;
     this.socket.destroy();
   }
 }

@@ -128,20 +128,19 @@ export class Cluster {
     return JSON.parse(result.out);
   }
 
-  // This node's own view.
-  async statusOf(node) {
-    const result = await this.conclave(['status', '--json', '--timeout', '2s'], { endpoints: this.endpoint(node) });
-    const status = JSON.parse(result.out);
-    return status.nodes.find((entry) => Number(entry.node) === node);
+  // What `status` says of the cluster; {health, nodes: [...]}. Also when there is no quorum.
+  async status() {
+    const result = await this.conclave(['status', '--json', '--timeout', '2s']);
+    if (![0, 5].includes(result.status)) throw new Error(`conclave status: exit ${result.status}\n${result.error}`);
+    return JSON.parse(result.out);
   }
 
   // The number of the node that leads, once one does.
   leader() {
     return until('a leader', async () => {
-      const result = await this.conclave(['status', '--json', '--timeout', '2s']);
-      if (result.status !== 0) return 0;
-      const leading = JSON.parse(result.out).nodes.filter((entry) => entry.state === 'leader');
-      leading.sort((a, b) => Number(b.term) - Number(a.term));
+      const { nodes } = await this.status();
+      const leading = nodes.filter((entry) => entry.up && entry.status.state === 'leader');
+      leading.sort((a, b) => Number(b.status.term) - Number(a.status.term));
       return leading.length > 0 ? Number(leading[0].node) : 0;
     });
   }
@@ -149,10 +148,10 @@ export class Cluster {
   // All nodes up to the same applied index; returns their digests there.
   digests() {
     return until('all nodes at one applied index', async () => {
-      const views = await Promise.all(Array.from({ length: this.nodes }, (_, i) => this.statusOf(i + 1)));
-      const applied = new Set(views.map((view) => view?.applied));
-      if (applied.size !== 1 || applied.has(undefined)) return null;
-      return views.map((view) => view.digest);
+      const { nodes } = await this.status();
+      if (!nodes.every((entry) => entry.up)) return null;
+      const applied = new Set(nodes.map((entry) => entry.status.applied));
+      return applied.size === 1 ? nodes.map((entry) => entry.status.digest) : null;
     }, 30_000);
   }
 
@@ -160,7 +159,7 @@ export class Cluster {
   async admit(id, ...more) {
     const key = path.join(this.directory, `${id}.key`);
     if (!fs.existsSync(key)) {
-      const made = await this.conclave(['key', 'new', id, '--out', key]);
+      const made = await this.conclave(['key', 'new', id, '--key', key]);
       if (made.status !== 0) throw new Error(`key new ${id}: ${made.error}`);
     }
     await this.json(['member', 'admit', id, '--public-key', key, ...more]);

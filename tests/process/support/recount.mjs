@@ -7,14 +7,14 @@ import { sourceDirectory } from './cluster.mjs';
 const clientDirectory = path.join(sourceDirectory, 'tests/process/second-client');
 const { decode } = createRequire(path.join(clientDirectory, 'package.json'))('@msgpack/msgpack');
 
-// The commands of an export (one JSON entry a line, "commands" with the hex of each command and its code), in log order.
+// The commands of an export (one JSON entry a line, "commands" with the base64url of each command and its code), in log order.
 export function commandsOf(exported) {
   const commands = [];
   for (const line of exported.split('\n')) {
     if (line === '') continue;
     const entry = JSON.parse(line);
     for (const [position, command] of (entry.commands ?? []).entries()) {
-      const [envelope, signature] = decode(Buffer.from(command.command, 'hex'));
+      const [envelope, signature] = decode(Buffer.from(command.command, 'base64url'));
       const [version, cluster, author, nonce, notAfter, kind, body] = decode(envelope);
       commands.push({
         index: Number(entry.index), position, code: command.code, envelope, signature, version, cluster, author,
