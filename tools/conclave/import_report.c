@@ -231,25 +231,54 @@ static void print_list(const struct output *output, const char *heading, const j
     }
 }
 
-/* The rule in a line or two: the common threshold, and those that differ from it. */
+#define RULE_NAMED_IDS 3u /* more questions of one threshold are only counted */
+
+/* ", >= 70/100 (037)" or ", >= 60/100 (11 questions)": one threshold and who has it. */
+static void print_threshold(const struct output *output, const json_t *passes, const json_t *wanted)
+{
+    size_t count = 0;
+    const char *id;
+    json_t *pass;
+    json_object_foreach((json_t *)passes, id, pass)
+    {
+        count += json_equal(pass, wanted) ? 1 : 0;
+    }
+    output_print(output, OUTPUT_DIM, ", %s (", json_string_value(wanted));
+    if (count > RULE_NAMED_IDS) {
+        output_print(output, OUTPUT_DIM, "%zu questions)", count);
+        return;
+    }
+    const char *separator = "";
+    json_object_foreach((json_t *)passes, id, pass)
+    {
+        if (json_equal(pass, wanted)) {
+            output_print(output, OUTPUT_DIM, "%s%s", separator, id);
+            separator = ", ";
+        }
+    }
+    output_print(output, OUTPUT_DIM, ")");
+}
+
+/* The rule in a line or two. */
 static void print_rule(const struct output *output, const json_t *took)
 {
     const json_t *passes = json_object_get(took, "pass");
+    json_t *printed = json_object();
     const char *id;
-    const json_t *pass;
+    json_t *pass;
     output_print(output, OUTPUT_DIM, "took: %s", convert_text(took, "method"));
-    const char *last = "";
     json_object_foreach((json_t *)passes, id, pass)
     {
-        if (strcmp(json_string_value(pass), last) != 0) {
-            output_print(output, OUTPUT_DIM, ", from %s on %s", id, json_string_value(pass));
-            last = json_string_value(pass);
+        if (json_object_get(printed, json_string_value(pass)) == NULL) {
+            (void)json_object_set_new(printed, json_string_value(pass), json_true());
+            print_threshold(output, passes, pass);
         }
     }
+    json_decref(printed);
     if (json_is_true(json_object_get(took, "veto"))) {
         output_print(output, OUTPUT_DIM,
-                     "; veto by the %zu of class general: a score of at most %u; %u/100 reject, "
-                     "%u/100 send to revision",
+                     "\n      veto by the %zu of class general: a score of at most %u; %u/100 "
+                     "reject, %u/100 send to revision",
                      json_array_size(json_object_get(json_object_get(took, "classes"), "general")),
                      IMPORT_VETO_SCORE, IMPORT_VETO_REJECT, IMPORT_VETO_REVISE);
     }
@@ -275,8 +304,9 @@ static void print_report(const struct import *import, const json_t *report)
     print_list(output, "problems", import->minutes.problems, "file", "text", NULL);
     size_t flips = count_true(questions, "flips");
     output_print(output, flips > 0 ? OUTPUT_BAD : OUTPUT_GOOD,
-                 "\n%zu of %zu published figures differ from the count; %zu decisions flip\n",
-                 count_true(questions, "differs"), json_array_size(questions), flips);
+                 "\n%zu of %zu published figures differ from the count; %zu %s\n",
+                 count_true(questions, "differs"), json_array_size(questions), flips,
+                 flips == 1 ? "decision flips" : "decisions flip");
     size_t i;
     const json_t *question;
     json_array_foreach(questions, i, question)
