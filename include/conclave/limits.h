@@ -8,52 +8,56 @@
 #define CONCLAVE_LIMITS_H
 
 /* Transport and admission: a node may change these without its peers. */
-#define LIMIT_FRAME_BYTES (1024u * 1024u)       /* one message on any connection */
-#define LIMIT_ANSWER_BYTES (4u * 1024u * 1024u) /* one answer to a client: one log entry may pass a frame */
+#define LIMIT_FRAME_BYTES (1024u * 1024u) /* one message on any connection */
+#define LIMIT_ANSWER_BYTES \
+    (4u * 1024u * 1024u) /* one answer to a client: one log entry may pass a frame */
 #define LIMIT_PEER_FRAME_BYTES (8u * 1024u * 1024u) /* one message between nodes */
-#define LIMIT_NESTING 16u                       /* depth of a MessagePack value */
-#define LIMIT_CONNECTIONS 4096u                 /* client connections of a node */
-#define LIMIT_CONNECTION_QUEUE 256u             /* requests under way on one connection */
-#define LIMIT_CONNECTION_OUTPUT_BYTES (8u * 1024u * 1024u) /* unsent bytes before a reader is cut off */
-#define LIMIT_COMMANDS_IN_FLIGHT 8192u          /* commands of a node not yet decided */
+#define LIMIT_NESTING          16u                  /* depth of a MessagePack value */
+#define LIMIT_CONNECTIONS      4096u                /* client connections of a node */
+#define LIMIT_CONNECTION_QUEUE 256u                 /* requests under way on one connection */
+#define LIMIT_CONNECTION_OUTPUT_BYTES \
+    (8u * 1024u * 1024u)                     /* unsent bytes before a reader is cut off */
+#define LIMIT_COMMANDS_IN_FLIGHT       8192u /* commands of a node not yet decided */
 #define LIMIT_COMMANDS_IN_FLIGHT_BYTES (64u * 1024u * 1024u) /* and their bytes */
-#define LIMIT_READS_IN_FLIGHT 8192u             /* reads of a node waiting for their index */
-#define LIMIT_WATCHERS 256u                     /* watching connections of a node */
-#define LIMIT_PAGE_ITEMS 1000u                  /* items in one answer to a list query */
-#define LIMIT_PAGE_BYTES (512u * 1024u)         /* bytes in one answer to a list query */
-#define LIMIT_ENDPOINTS 16u                     /* addresses that one client object knows */
-#define LIMIT_REQUEST_TIMEOUT_MS (60u * 1000u)  /* the longest a node keeps a request waiting */
+#define LIMIT_READS_IN_FLIGHT          8192u          /* reads of a node waiting for their index */
+#define LIMIT_WATCHERS                 256u           /* watching connections of a node */
+#define LIMIT_PAGE_ITEMS               1000u          /* items in one answer to a list query */
+#define LIMIT_PAGE_BYTES               (512u * 1024u) /* bytes in one answer to a list query */
+#define LIMIT_ENDPOINTS                16u            /* addresses that one client object knows */
+#define LIMIT_REQUEST_TIMEOUT_MS       (60u * 1000u) /* the longest a node keeps a request waiting */
 
 /* Consensus. */
-#define LIMIT_NODES 7u                          /* servers in a cluster's configuration */
-#define LIMIT_BATCH_COMMANDS 1024u              /* commands in one log entry */
-#define LIMIT_BATCH_BYTES (512u * 1024u)        /* bytes of one log entry: it fits into one answer */
-#define LIMIT_UNCOMMITTED_ENTRIES 256u          /* M8: entries past the commit index */
-#define LIMIT_APPEND_BYTES (4u * 1024u * 1024u) /* entries carried by one AppendEntries */
-#define LIMIT_CACHE_BYTES (16u * 1024u * 1024u) /* recent log entries kept in memory */
-#define LIMIT_ADDRESS_BYTES 64u                 /* "127.0.0.1:7101" */
+#define LIMIT_NODES               7u             /* servers in a cluster's configuration */
+#define LIMIT_BATCH_COMMANDS      1024u          /* commands in one log entry */
+#define LIMIT_BATCH_BYTES         (512u * 1024u) /* bytes of one log entry: it fits into one answer */
+#define LIMIT_UNCOMMITTED_ENTRIES 256u           /* M8: entries past the commit index */
+#define LIMIT_APPEND_BYTES        (4u * 1024u * 1024u)  /* entries carried by one AppendEntries */
+#define LIMIT_CACHE_BYTES         (16u * 1024u * 1024u) /* recent log entries kept in memory */
+#define LIMIT_ADDRESS_BYTES       64u                   /* "127.0.0.1:7101" */
 
 /* The state machine: part of what the log means. */
-#define LIMIT_ID_BYTES 64u                      /* ids of members, proposals, polls, policies */
-#define LIMIT_TITLE_BYTES 256u
-#define LIMIT_NAME_BYTES 128u
-#define LIMIT_COMMAND_BYTES (96u * 1024u)       /* a signed envelope of any kind */
-#define LIMIT_BALLOT_BYTES (64u * 1024u)        /* a signed envelope that casts a ballot */
-#define LIMIT_RATIONALE_BYTES 8192u             /* one rationale or veto justification */
+#define LIMIT_ID_BYTES            64u /* ids of members, proposals, polls, policies */
+#define LIMIT_TITLE_BYTES         256u
+#define LIMIT_NAME_BYTES          128u
+#define LIMIT_COMMAND_BYTES       (96u * 1024u) /* a signed envelope of any kind */
+#define LIMIT_BALLOT_BYTES        (64u * 1024u) /* a signed envelope that casts a ballot */
+#define LIMIT_RATIONALE_BYTES     8192u         /* one rationale or veto justification */
 #define LIMIT_PROPOSAL_BODY_BYTES (64u * 1024u)
-#define LIMIT_MEMBERS 1000000u
-#define LIMIT_WEIGHT 1000000000u                /* 10^9: sums stay below 2^63 */
-#define LIMIT_CLASSES 16u                       /* classes of one member */
-#define LIMIT_ROLES 16u                         /* roles of one member */
-#define LIMIT_LABEL_BYTES 48u                   /* a class or role name */
-#define LIMIT_QUESTIONS 64u                     /* questions of one poll */
-#define LIMIT_SECTIONS 16u                      /* template sections of a rationale rule */
-#define LIMIT_SCORE 1000u                       /* the largest score */
-#define LIMIT_FRACTION 1000000u                 /* numerator and denominator of a policy's fraction */
-#define LIMIT_REVISIONS 1000u                   /* revisions of one proposal */
-#define LIMIT_OPEN_POLLS 1024u
-#define LIMIT_POLL_DURATION_MS (366ull * 24u * 3600u * 1000u)
-#define LIMIT_NOT_AFTER_AHEAD_MS (24ull * 3600u * 1000u) /* how far ahead of log time not_after may be */
-#define LIMIT_REPLIES_EXPIRED_PER_BATCH 4096u   /* entries of the reply table dropped by one batch */
+#define LIMIT_MEMBERS             1000000u
+#define LIMIT_WEIGHT              1000000000u /* 10^9: sums stay below 2^63 */
+#define LIMIT_CLASSES             16u         /* classes of one member */
+#define LIMIT_ROLES               16u         /* roles of one member */
+#define LIMIT_LABEL_BYTES         48u         /* a class or role name */
+#define LIMIT_QUESTIONS           64u         /* questions of one poll */
+#define LIMIT_SECTIONS            16u         /* template sections of a rationale rule */
+#define LIMIT_SCORE               1000u       /* the largest score */
+#define LIMIT_FRACTION            1000000u    /* numerator and denominator of a policy's fraction */
+#define LIMIT_REVISIONS           1000u       /* revisions of one proposal */
+#define LIMIT_OPEN_POLLS          1024u
+#define LIMIT_POLL_DURATION_MS    (366ull * 24u * 3600u * 1000u)
+#define LIMIT_NOT_AFTER_AHEAD_MS \
+    (24ull * 3600u * 1000u)                   /* how far ahead of log time not_after may be */
+#define LIMIT_REPLIES_EXPIRED_PER_BATCH 4096u /* entries of the reply table dropped by one batch \
+                                               */
 
 #endif
