@@ -81,7 +81,7 @@ static void on_accepted(void *context, struct net_connection *connection)
 {
     struct clients *clients = context;
     struct client *client = clients->free;
-    if (clients->closed != NULL || client == NULL ||
+    if (clients->closed != NULL || clients->api == NULL || client == NULL ||
         api_connection_opened(clients->api, client->id) != CONCLAVE_OK) {
         LOG_WARN("a client was turned away: there are too many",
                  FIELD_U64("connections", clients->count));
@@ -96,13 +96,18 @@ static void on_accepted(void *context, struct net_connection *connection)
     LOG_DEBUG("a client connected", FIELD_U64("connection", client->id));
 }
 
-enum conclave_code clients_listen(struct clients *clients, struct api *api, const char *address,
+enum conclave_code clients_listen(struct clients *clients, const char *address,
                                   struct codec_error *error)
 {
-    ASSERT(clients != NULL && clients->listener == NULL && api != NULL);
-    clients->api = api;
+    ASSERT(clients != NULL && clients->listener == NULL);
     return net_listen(clients->net, address, LIMIT_CONNECTION_OUTPUT_BYTES, on_accepted, clients,
                       &clients->listener, error);
+}
+
+void clients_serve(struct clients *clients, struct api *api)
+{
+    ASSERT(clients != NULL && api != NULL);
+    clients->api = api;
 }
 
 void clients_send(struct clients *clients, uint64_t connection_id, struct slice bytes)

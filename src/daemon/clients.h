@@ -10,9 +10,11 @@ struct clients;
 /* NO_MEMORY. */
 enum conclave_code clients_open(struct net *net, struct clients **clients) MUST_USE;
 
-/* Takes connections at `address` for `api`. Errors of net_listen. */
-enum conclave_code clients_listen(struct clients *clients, struct api *api, const char *address,
+/* Listens at `address`; connections are taken when the loop runs, for the api that clients_serve
+ * has named by then. Errors of net_listen. */
+enum conclave_code clients_listen(struct clients *clients, const char *address,
                                   struct codec_error *error) MUST_USE;
+void clients_serve(struct clients *clients, struct api *api);
 
 /* The api's host functions send and close. Ids of connections that are gone are ignored. */
 void clients_send(struct clients *clients, uint64_t connection_id, struct slice bytes);

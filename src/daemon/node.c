@@ -329,7 +329,7 @@ static enum conclave_code listen_all(struct node *node)
     if (code != CONCLAVE_OK) {
         return refuse_listen(node, code, peer, why.text);
     }
-    code = clients_listen(node->clients, node->api, client, &why);
+    code = clients_listen(node->clients, client, &why);
     if (code != CONCLAVE_OK) {
         return refuse_listen(node, code, client, why.text);
     }
@@ -348,11 +348,12 @@ static enum conclave_code node_open(struct node *node)
         settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
         return code;
     }
-    code = open_replica(node);
+    code = listen_all(node); /* first: a node that cannot be reached must not take part */
     if (code == CONCLAVE_OK) {
-        code = listen_all(node);
+        code = open_replica(node);
     }
     if (code == CONCLAVE_OK) {
+        clients_serve(node->clients, node->api);
         peers_start(node->peers);
         set_timer(node);
     }
@@ -417,6 +418,8 @@ enum node_status node_run(const struct config *config)
     if (storage_close_clean(&node.storage) != CONCLAVE_OK) {
         LOG_WARN("the state could not be synced: it is rebuilt if the machine stops now");
     }
-    LOG_INFO("stopped");
+    if (status == NODE_STOPPED) {
+        LOG_INFO("stopped");
+    }
     return status;
 }
