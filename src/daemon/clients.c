@@ -4,15 +4,20 @@
 
 #include "base/logger.h"
 #include "base/memory.h"
+#include "codec/reader.h"
+#include "codec/writer.h"
 
-/* The api refuses the one that is too many; it has to come here to be refused, and connections that
- * end keep their slot for a moment. */
-#define CLIENTS_SLOTS (LIMIT_CONNECTIONS + 64u)
+/* Beyond the api's limit there are some for those that are turned away: they get `busy` for their
+ * first request. */
+#define CLIENTS_SLOTS        (LIMIT_CONNECTIONS + 64u)
+#define CLIENTS_TURN_AWAY_MS 2000u
+#define CLIENTS_ANSWER_BYTES 256u
 
 struct client {
     struct clients *clients;
     struct net_connection *connection; /* NULL: the slot is free */
     uint64_t id;
+    bool turned_away; /* the api does not know it */
     struct client *next_free;
 };
 
@@ -52,10 +57,54 @@ static struct client *find(struct clients *clients, uint64_t id)
     return slot->connection != NULL && slot->id == id ? slot : NULL;
 }
 
+/* The msgid of the request at the front of what came; none when that is no whole request. */
+static bool read_msgid(struct slice bytes, uint64_t *msgid)
+{
+    struct codec_scan scan = {.offset = 0};
+    struct codec_tree tree;
+    const msgpack_object *items;
+    uint32_t count;
+    if (codec_scan(&scan, bytes) != CODEC_SCAN_COMPLETE ||
+        codec_parse(&tree, slice_of(bytes.data, scan.offset)) != CONCLAVE_OK) {
+        return false;
+    }
+    bool found = codec_get_array(&tree.root, 4, 4, &items, &count) == CONCLAVE_OK &&
+                 codec_get_u64(&items[1], msgid) == CONCLAVE_OK && *msgid <= UINT32_MAX;
+    codec_tree_close(&tree);
+    return found;
+}
+
+/* docs/PROTOCOL.md, "Connections": [1, msgid, [code, message, details], nil]. */
+static void answer_busy(struct net_connection *connection, uint64_t msgid)
+{
+    struct buffer answer;
+    buffer_init(&answer, CLIENTS_ANSWER_BYTES);
+    codec_write_array(&answer, 4);
+    codec_write_u64(&answer, 1);
+    codec_write_u64(&answer, msgid);
+    codec_write_array(&answer, 3);
+    codec_write_text(&answer, conclave_code_name(CONCLAVE_BUSY));
+    codec_write_text(&answer, "the node has all the connections it takes");
+    codec_write_map(&answer, 0);
+    codec_write_nil(&answer);
+    if (answer.status == CONCLAVE_OK) {
+        net_connection_send(connection, buffer_slice(&answer));
+    }
+    buffer_close(&answer);
+}
+
 static void on_received(void *context, struct net_connection *connection, struct slice bytes)
 {
     struct client *client = context;
+    uint64_t msgid;
     ASSERT(client->connection == connection);
+    if (client->turned_away) {
+        if (read_msgid(bytes, &msgid)) {
+            answer_busy(connection, msgid);
+        }
+        net_connection_finish(connection, NET_OK);
+        return;
+    }
     api_connection_received(client->clients->api, client->id, bytes);
 }
 
@@ -66,7 +115,9 @@ static void on_closed(void *context, struct net_connection *connection, enum net
     ASSERT(client->connection == connection);
     LOG_DEBUG("a client's connection ended", FIELD_U64("connection", client->id),
               FIELD_TEXT("why", net_error_text(error)));
-    api_connection_closed(clients->api, client->id);
+    if (!client->turned_away) {
+        api_connection_closed(clients->api, client->id);
+    }
     client->connection = NULL;
     client->id += CLIENTS_SLOTS;
     client->next_free = clients->free;
@@ -81,19 +132,23 @@ static void on_accepted(void *context, struct net_connection *connection)
 {
     struct clients *clients = context;
     struct client *client = clients->free;
-    if (clients->closed != NULL || clients->api == NULL || client == NULL ||
-        api_connection_opened(clients->api, client->id) != CONCLAVE_OK) {
-        LOG_WARN("a client was turned away: there are too many",
-                 FIELD_U64("connections", clients->count));
+    if (clients->closed != NULL || clients->api == NULL || client == NULL) {
         net_connection_close(connection, NET_OK);
         return;
     }
     clients->free = client->next_free;
     clients->count++;
     client->connection = connection;
+    client->turned_away = api_connection_opened(clients->api, client->id) != CONCLAVE_OK;
     const struct net_events events = {client, NULL, on_received, on_closed};
     net_connection_accept(connection, &events);
-    LOG_DEBUG("a client connected", FIELD_U64("connection", client->id));
+    if (client->turned_away) {
+        LOG_WARN("a client was turned away: there are too many",
+                 FIELD_U64("connections", clients->count));
+        net_connection_set_deadline(connection, CLIENTS_TURN_AWAY_MS);
+    } else {
+        LOG_DEBUG("a client connected", FIELD_U64("connection", client->id));
+    }
 }
 
 enum conclave_code clients_listen(struct clients *clients, const char *address,

@@ -1,11 +1,31 @@
 /* conclaved: one node of a Conclave cluster. docs/man/conclaved.8 is its manual. */
+#include <conclave/limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "auth/auth.h"
 #include "daemon/node.h"
+
+#define DESCRIPTORS_SPARE 256u /* peers, files, those that are turned away */
+
+/* Descriptors for all the connections that the limits allow: the soft limit of most systems is
+ * less. Where the hard one is too, connections are refused sooner, and the log says so. */
+static void raise_descriptors(void)
+{
+    const rlim_t wanted = LIMIT_CONNECTIONS + DESCRIPTORS_SPARE;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted) {
+        LOG_WARN("the system allows fewer descriptors than there may be connections",
+                 FIELD_U64("allowed", limit.rlim_cur), FIELD_U64("wanted", wanted));
+    }
+}
 
 /* libuv's pool does nothing but check signatures here: it has as many threads as there are workers.
  */
@@ -25,6 +45,7 @@ static int start(const struct config *config)
                       settings_where(&config->settings, SETTING_LOG_FILE), log_file);
         return NODE_CONFIG;
     }
+    raise_descriptors();
     enum node_status status = node_run(config);
     logger_close();
     return (int)status;
