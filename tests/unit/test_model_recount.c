@@ -37,7 +37,7 @@ static uint64_t lot(uint64_t below)
 
 struct sent {
     uint64_t time_ms;
-    char author[8];
+    char author[16];
     char kind[16];
     json_t *body;
     char code[32];
@@ -178,7 +178,7 @@ static void send_ballot(int opened)
             size += write_answer(text + size, sizeof text - size, asked[poll][i], i);
         }
     }
-    char author[8];
+    char author[16];
     snprintf(author, sizeof author, "m%d", lot(60) == 0 ? MEMBERS /* nobody */ : (int)lot(MEMBERS));
     dispatch(author, "ballot.cast", "{'poll': 'p%d', 'answers': [%s]}", poll, text);
 }
@@ -190,7 +190,7 @@ static void run(uint64_t seed)
         dispatch("chair", "policy.put", "{'id': 'r%d', 'policy': %s}", i, rules[i]);
     }
     for (int i = 0; i < MEMBERS; i++) {
-        char id[8];
+        char id[16];
         snprintf(id, sizeof id, "m%d", i);
         dispatch("chair", "member.admit",
                  "{'id': '%s', 'key': '%s', 'weight': %d, 'classes': [%s], 'roles': [%s]}", id,
@@ -220,7 +220,7 @@ static void run(uint64_t seed)
 /* --- The recount --- */
 
 struct person {
-    char id[8];
+    char id[16];
     bool active;
     uint64_t weight;
     json_t *classes;
