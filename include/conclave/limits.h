@@ -24,13 +24,13 @@
 #define LIMIT_PAGE_ITEMS               1000u          /* items in one answer to a list query */
 #define LIMIT_PAGE_BYTES               (512u * 1024u) /* bytes in one answer to a list query */
 #define LIMIT_ENDPOINTS                16u            /* addresses that one client object knows */
-#define LIMIT_REQUEST_TIMEOUT_MS       (60u * 1000u) /* the longest a node keeps a request waiting */
+#define LIMIT_REQUEST_TIMEOUT_MS       (60u * 1000u)  /* a node keeps a request waiting */
 
 /* Consensus. */
-#define LIMIT_NODES               7u             /* servers in a cluster's configuration */
-#define LIMIT_BATCH_COMMANDS      1024u          /* commands in one log entry */
-#define LIMIT_BATCH_BYTES         (512u * 1024u) /* bytes of one log entry: it fits into one answer */
-#define LIMIT_UNCOMMITTED_ENTRIES 256u           /* M8: entries past the commit index */
+#define LIMIT_NODES               7u                    /* servers in a cluster's configuration */
+#define LIMIT_BATCH_COMMANDS      1024u                 /* commands in one log entry */
+#define LIMIT_BATCH_BYTES         (512u * 1024u)        /* of one log entry: fits one answer */
+#define LIMIT_UNCOMMITTED_ENTRIES 256u                  /* M8: entries past the commit index */
 #define LIMIT_APPEND_BYTES        (4u * 1024u * 1024u)  /* entries carried by one AppendEntries */
 #define LIMIT_CACHE_BYTES         (16u * 1024u * 1024u) /* recent log entries kept in memory */
 #define LIMIT_ADDRESS_BYTES       64u                   /* "127.0.0.1:7101" */
@@ -55,9 +55,9 @@
 #define LIMIT_REVISIONS           1000u       /* revisions of one proposal */
 #define LIMIT_OPEN_POLLS          1024u
 #define LIMIT_POLL_DURATION_MS    (366ull * 24u * 3600u * 1000u)
-#define LIMIT_NOT_AFTER_AHEAD_MS \
-    (24ull * 3600u * 1000u)                   /* how far ahead of log time not_after may be */
-#define LIMIT_REPLIES_EXPIRED_PER_BATCH 4096u /* entries of the reply table dropped by one batch \
-                                               */
+/* How far ahead of log time not_after may be. */
+#define LIMIT_NOT_AFTER_AHEAD_MS (24ull * 3600u * 1000u)
+/* Entries of the reply table that one batch drops. */
+#define LIMIT_REPLIES_EXPIRED_PER_BATCH 4096u
 
 #endif

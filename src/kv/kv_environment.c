@@ -50,6 +50,7 @@ enum conclave_code kv_environment_code(int error)
 static bool can_map(size_t map_bytes)
 {
     void *tried =
+        /* cppcheck-suppress invalidFunctionArg ; -1 is right for anonymous memory */
         mmap(NULL, map_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return tried != MAP_FAILED && munmap(tried, map_bytes) == 0;
 }
