@@ -17,6 +17,7 @@
 
 #include "daemon/notify.h"
 #include "daemon/port_holder.h"
+#include "daemon/state_trust.h"
 
 /* --- the replica's host --- */
 
@@ -65,10 +66,20 @@ static void complain(const struct node *node, const char *message, const char *r
     (void)fprintf(stderr, "conclaved: %s\n", reason);
 }
 
+/* What does not match its checksum may be the log or the state: the state can be made anew. */
+static void distrust_state(const struct node *node, enum conclave_code code)
+{
+    if (code == CONCLAVE_CORRUPT &&
+        state_trust_withdraw(node->storage.data_dir.state) == CONCLAVE_OK) {
+        LOG_WARN("at its next start the node makes its state anew from the log");
+    }
+}
+
 /* Nothing that is still in a buffer may leave: no ordinary end. */
 static void host_failed(void *context, enum conclave_code code, const char *what)
 {
     char reason[512];
+    distrust_state(context, code);
     (void)snprintf(reason, sizeof reason, "%s: %s", what, conclave_code_text(code));
     complain(context, "the node cannot go on and stops", reason);
     _exit(NODE_FAILED);
@@ -294,6 +305,7 @@ static enum conclave_code open_replica(struct node *node)
         code = api_open(&api_config, &node->api);
     }
     if (code != CONCLAVE_OK) {
+        distrust_state(node, code);
         settings_error_set(&node->error, "%s: %s",
                            settings_text(&node->config->settings, SETTING_DATA_DIR),
                            conclave_code_text(code));
@@ -415,11 +427,13 @@ enum node_status node_run(const struct config *config)
     if (node.clients != NULL) {
         clients_close(node.clients);
     }
+    if (status != NODE_STOPPED) {
+        storage_close(&node.storage);
+        return status;
+    }
     if (storage_close_clean(&node.storage) != CONCLAVE_OK) {
         LOG_WARN("the state could not be synced: it is rebuilt if the machine stops now");
     }
-    if (status == NODE_STOPPED) {
-        LOG_INFO("stopped");
-    }
+    LOG_INFO("stopped");
     return status;
 }

@@ -11,6 +11,7 @@
 #define TRUST_FILE     "TRUST"
 #define TRUST_FILE_NEW "TRUST.new"
 #define TRUST_CLEAN    "clean"
+#define TRUST_DAMAGED  "damaged"
 #define BOOT_ID_FILE   "/proc/sys/kernel/random/boot_id"
 
 /* The first line of a small file, empty when there is none. */
@@ -103,14 +104,24 @@ enum conclave_code state_trust_begin(const char *directory, const char *boot_id,
     return code;
 }
 
-enum conclave_code state_trust_end(const char *directory)
+static enum conclave_code replace_trust(const char *directory, const char *text)
 {
     ASSERT(directory != NULL);
     int file = open_directory(directory);
     if (file < 0) {
         return CONCLAVE_IO;
     }
-    enum conclave_code code = write_trust(file, TRUST_CLEAN);
+    enum conclave_code code = write_trust(file, text);
     (void)close(file);
     return code;
+}
+
+enum conclave_code state_trust_withdraw(const char *directory)
+{
+    return replace_trust(directory, TRUST_DAMAGED);
+}
+
+enum conclave_code state_trust_end(const char *directory)
+{
+    return replace_trust(directory, TRUST_CLEAN);
 }

@@ -29,6 +29,9 @@ enum conclave_code state_trust_begin(const char *directory, const char *boot_id,
 /* Deletes the state's files, whatever TRUST says (they turned out to be damaged). IO. */
 enum conclave_code state_trust_wipe(const char *directory, bool *wiped) MUST_USE;
 
+/* The state turned out to be wrong while it was open: the next begin wipes it. IO. */
+enum conclave_code state_trust_withdraw(const char *directory) MUST_USE;
+
 /* Call it after the state was synced and closed. IO. */
 enum conclave_code state_trust_end(const char *directory) MUST_USE;
 

@@ -151,7 +151,8 @@ static enum conclave_code open_state(struct storage *storage, struct settings_er
         return refuse(error, directory, code);
     }
     if (wiped) {
-        LOG_WARN("the machine stopped without closing the state: it is rebuilt from the log");
+        LOG_WARN("the state on disk cannot be trusted (the machine stopped without closing it, or "
+                 "it was damaged): it is rebuilt from the log");
     }
     code = kv_lmdb_open(directory, 0, &storage->kv);
     if (code == CONCLAVE_CORRUPT) {

@@ -128,6 +128,19 @@ static void test_end_marks_clean(void **state)
     expect_trust(fixture, OTHER);
 }
 
+static void test_withdrawn_trust(void **state)
+{
+    struct fixture *fixture = *state;
+    bool wiped;
+    write_text(fixture->data, "state");
+    write_text(fixture->trust, BOOT "\n");
+    assert_int_equal(state_trust_withdraw(fixture->directory), CONCLAVE_OK);
+    assert_int_equal(access(fixture->data, F_OK), 0); /* it may still be open */
+    assert_int_equal(state_trust_begin(fixture->directory, BOOT, &wiped), CONCLAVE_OK);
+    assert_true(wiped);
+    expect_trust(fixture, BOOT);
+}
+
 static void test_wipe_on_demand(void **state)
 {
     struct fixture *fixture = *state;
@@ -167,8 +180,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_believed),        TEST(test_without_a_boot_id_only_clean_counts),
         TEST(test_nothing_to_wipe_is_said), TEST(test_end_marks_clean),
-        TEST(test_wipe_on_demand),          TEST(test_failures_are_told),
-        TEST(test_boot_id_of_this_machine),
+        TEST(test_withdrawn_trust),         TEST(test_wipe_on_demand),
+        TEST(test_failures_are_told),       TEST(test_boot_id_of_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
