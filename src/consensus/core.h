@@ -44,8 +44,9 @@ struct replica {
     uint64_t leader_term;
     uint64_t leader_announced_term; /* of the last leader.changed event */
 
-    uint64_t commit_index; /* M7: the highest that was ever seen */
-    uint64_t ready_index;  /* leader: serves once this is committed */
+    uint64_t commit_index;      /* M7: the highest that was ever seen */
+    uint64_t core_commit_index; /* what the core said last */
+    uint64_t ready_index;       /* leader: serves once this is committed */
     struct cache cache;
     struct writer writer;
 

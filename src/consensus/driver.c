@@ -79,10 +79,24 @@ static void note_state(struct replica *replica)
 static void note_commit(struct replica *replica)
 {
     uint64_t commit_index = raft_commit_index(&replica->raft);
+    replica->mitigations[7] += commit_index < replica->core_commit_index; /* M7 */
+    replica->core_commit_index = commit_index;
     if (commit_index > replica->commit_index) {
         replica->commit_index = commit_index;
-    } else if (commit_index < replica->commit_index) {
-        replica->mitigations[7]++; /* M7 */
+    }
+}
+
+void driver_learn_commit(struct replica *replica, uint64_t index, uint64_t term)
+{
+    const struct raft *raft = &replica->raft;
+    if (raft->state != RAFT_FOLLOWER || raft_current_term(raft) != term) {
+        return;
+    }
+    /* How far our log was checked against that of the leader of this term. */
+    uint64_t match_index = raft->follower_state.match;
+    uint64_t commit_index = index < match_index ? index : match_index;
+    if (commit_index > replica->commit_index) {
+        replica->commit_index = commit_index;
     }
 }
 

@@ -35,6 +35,10 @@ void driver_must_step(struct replica *replica, struct raft_event *event, const c
 /* Our code for an error of the library. */
 enum conclave_code driver_code(int error);
 
+/* The leader of `term` said that `index` is committed. As with the commit index of an append, that
+ * holds here as far as this log is known to be the leader's: no need to wait for the next one. */
+void driver_learn_commit(struct replica *replica, uint64_t index, uint64_t term);
+
 /* Gives RAFT_TIMEOUT when it is due. */
 void driver_tick(struct replica *replica);
 

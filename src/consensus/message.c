@@ -279,6 +279,7 @@ static enum conclave_code decode_body(struct message *message, struct elements *
     case MESSAGE_READ_ANSWER:
         message->read_ask.ask = next_u64(elements);
         message->read_ask.index = next_index(elements);
+        message->read_ask.term = next_index(elements);
         break;
     default:
         rv = CONCLAVE_BAD_REQUEST;
@@ -453,7 +454,8 @@ void message_write_read_ask(struct buffer *buffer, const struct message_read_ask
 void message_write_read_answer(struct buffer *buffer, const struct message_read_ask *answer)
 {
     ASSERT(answer != NULL);
-    write_head(buffer, MESSAGE_READ_ANSWER, 2);
+    write_head(buffer, MESSAGE_READ_ANSWER, 3);
     codec_write_u64(buffer, answer->ask);
     codec_write_u64(buffer, answer->index);
+    codec_write_u64(buffer, answer->term);
 }

@@ -12,7 +12,7 @@
  *   8 forward result         [1, 8, incarnation, attempt, command id: bin 16, code: str, reply:
  * bin] 9 read ping              [1, 9, term, round] 10 read pong              [1, 10, term, round]
  *  11 read ask               [1, 11, ask]
- *  12 read answer            [1, 12, ask, index]
+ *  12 read answer            [1, 12, ask, index, term]
  *
  * 1 to 6 are Raft's (Ongaro, "Consensus: Bridging Theory and Practice", figure 3.1), 9 and 10 its
  * ReadIndex round (section 6.4). The sender is known from the connection. A decoder of bytes from
@@ -66,7 +66,8 @@ struct message_read_round {
 
 struct message_read_ask {
     uint64_t ask;
-    uint64_t index; /* answer only */
+    uint64_t index; /* answer only: committed at the leader */
+    uint64_t term;  /* answer only: the leader's */
 };
 
 /* A decoded message. Slices and entry data point into the bytes it was decoded from. */

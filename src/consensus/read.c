@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "consensus/core.h"
+#include "consensus/driver.h"
 
 void read_init(struct reads *reads, uint64_t number_first)
 {
@@ -211,7 +212,8 @@ static bool answer_peer(struct replica *replica, struct read_request *request)
     if (request->node_id == 0) {
         return false;
     }
-    struct message_read_ask answer = {.ask = request->token, .index = request->index};
+    struct message_read_ask answer = {
+        .ask = request->token, .index = request->index, .term = replica->reads.term};
     message_write_read_answer(&replica->message, &answer);
     replica_send(replica, request->node_id);
     return true;
@@ -342,5 +344,6 @@ void read_answer(struct replica *replica, uint64_t node_id, const struct message
         node_id != replica->leader_id) {
         return;
     }
+    driver_learn_commit(replica, answer->index, answer->term);
     index_asked(replica, answer->index);
 }

@@ -117,8 +117,8 @@ void replica_persisted(struct replica *replica, enum conclave_code code);
 
 /* Hands in a command whose form and signature were checked (bytes are copied). `token` is the
  * host's, unique among those under way. The answer comes by host->decided within `timeout_ms`.
- * Never calls it before returning: BUSY (limits) or NO_LEADER right away are return values, and
- * then decided is not called. */
+ * Never calls it before returning: BUSY (limits), NO_LEADER, TOO_LARGE, NO_MEMORY and
+ * SHUTTING_DOWN (the replica has failed) are return values, and then decided is not called. */
 enum conclave_code replica_submit(struct replica *replica, struct slice command, uint64_t token,
                                   uint64_t timeout_ms) MUST_USE;
 
@@ -143,7 +143,8 @@ enum conclave_code replica_author(struct replica *replica, struct slice author,
 void replica_transfer(struct replica *replica);
 
 /* Changes the raft configuration (membership comes with a later release; the driver's rules are
- * here, M3: one change at a time, only when every voter has the last one). NOT_LEADER, BUSY.
+ * here, M3: one change at a time, only when every voter has the last one). NOT_LEADER, BUSY,
+ * BAD_VALUE (a new server starts as standby or spare; a last voter stays), NO_MEMORY.
  * `role`: 0 standby, 1 voter, 2 spare, -1 remove. */
 enum conclave_code replica_change(struct replica *replica, uint64_t node_id, const char *address,
                                   int role) MUST_USE;

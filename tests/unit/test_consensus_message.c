@@ -223,13 +223,13 @@ static void test_reads(void **state)
     message_write_read_round(&buffer, MESSAGE_READ_PONG, &round);
     assert_bytes(&buffer, BYTES("\x94\x01\x0a\x04\xcc\xc8"));
     buffer_clear(&buffer);
-    const struct message_read_ask answer = {.ask = 3, .index = 17};
+    const struct message_read_ask answer = {.ask = 3, .index = 17, .term = 5};
     message_write_read_ask(&buffer, &answer);
     assert_bytes(&buffer, BYTES("\x93\x01\x0b\x03"));
     assert_robust(buffer_slice(&buffer));
     buffer_clear(&buffer);
     message_write_read_answer(&buffer, &answer);
-    assert_bytes(&buffer, BYTES("\x94\x01\x0c\x03\x11"));
+    assert_bytes(&buffer, BYTES("\x95\x01\x0c\x03\x11\x05"));
     assert_robust(buffer_slice(&buffer));
     buffer_close(&buffer);
 }

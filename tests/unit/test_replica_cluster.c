@@ -25,9 +25,8 @@ struct fixture {
     struct actor members[MEMBERS];
 };
 
-static void fixture_open(struct fixture *fixture, uint64_t seed, unsigned node_count)
+static void fixture_open_with(struct fixture *fixture, struct world_config config)
 {
-    const struct world_config config = {.seed = seed, .node_count = node_count};
     *fixture = (struct fixture){.world = world_open(&config)};
     buffer_init(&fixture->command, LIMIT_FRAME_BYTES);
     buffer_init(&fixture->params, LIMIT_FRAME_BYTES);
@@ -37,6 +36,11 @@ static void fixture_open(struct fixture *fixture, uint64_t seed, unsigned node_c
         snprintf(id, sizeof id, "member-%u", i);
         actor_init(&fixture->members[i], id);
     }
+}
+
+static void fixture_open(struct fixture *fixture, uint64_t seed, unsigned node_count)
+{
+    fixture_open_with(fixture, (struct world_config){.seed = seed, .node_count = node_count});
 }
 
 static void fixture_close(struct fixture *fixture)
@@ -378,6 +382,34 @@ static void test_reads_follow_acknowledgements_on_every_node(void **state)
     fixture_close(&fixture);
 }
 
+/* The leader's answer tells the follower what is committed: it need not wait for an append. */
+static void test_a_follower_reads_without_waiting_for_a_heartbeat(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open_with(&fixture,
+                      (struct world_config){
+                          .seed = 14, .node_count = 3, .heartbeat_ms = 2000, .election_ms = 8000});
+    fixture.world->network.delay_max_ms = 1;
+    fixture.world->disks.write_max_ms = 1;
+    world_start_all(fixture.world);
+    unsigned leader = world_await_leader(fixture.world, 60000);
+    unsigned follower = other_than(&fixture, leader);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        make_admit(&fixture, i);
+        assert_decided(&fixture, submit(&fixture, follower), "ok");
+        uint64_t token = world_read(fixture.world, follower, TIMEOUT_MS);
+        const struct world_answer *answer = world_await(fixture.world, token);
+        assert_int_equal(answer->code, CONCLAVE_OK);
+        assert_true(answer->answered_ms - answer->asked_ms <= 10); /* four messages of 1 ms */
+        buffer_clear(&fixture.params);
+        codec_write_map(&fixture.params, 1);
+        params_pair(&fixture, "id", fixture.members[i].id);
+        (void)query(&fixture, follower, "member.get");
+    }
+    fixture_close(&fixture);
+}
+
 static void test_without_a_quorum_there_is_no_leader(void **state)
 {
     (void)state;
@@ -579,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_another_command_with_the_same_nonce_gets_its_own_refusal),
         cmocka_unit_test(test_an_isolated_leader_serves_no_stale_read),
         cmocka_unit_test(test_reads_follow_acknowledgements_on_every_node),
+        cmocka_unit_test(test_a_follower_reads_without_waiting_for_a_heartbeat),
         cmocka_unit_test(test_without_a_quorum_there_is_no_leader),
         cmocka_unit_test(test_a_command_outlives_the_leader_it_was_sent_to),
         cmocka_unit_test(test_a_wiped_state_is_rebuilt_from_the_log),
