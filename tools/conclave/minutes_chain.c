@@ -91,7 +91,6 @@ static enum file_match match_file(const struct minutes *minutes, const json_t *b
     bool missing;
     enum file_match match = FILE_MISSING;
     if (name_is_inside(file) && minutes_read_file(minutes, file, &contents, &missing)) {
-        match = FILE_DIFFERS;
         if (hash_is(buffer_slice(&contents), expected)) {
             match = FILE_MATCHES;
         } else {
