@@ -163,7 +163,7 @@ static int run_list(struct cli *cli)
         return cli_error(cli, errno == ENOENT ? CONCLAVE_NOT_FOUND : CONCLAVE_IO, "", "%s: %s",
                          path, strerror(errno));
     }
-    char *names[KEYS_LISTED_MAX];
+    char *names[KEYS_LISTED_MAX] = {0};
     size_t count = directory == NULL ? 0 : read_names(directory, names);
     json_t *items = json_array();
     struct output_table table;

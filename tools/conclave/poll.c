@@ -145,7 +145,7 @@ static json_t *take_poll(struct cli *cli, int *status)
 
 static int run_open(struct cli *cli)
 {
-    int status;
+    int status = 0;
     json_t *poll = take_poll(cli, &status);
     if (poll == NULL) {
         return status;

@@ -4,6 +4,7 @@
  * no endpoint answers, the endpoints themselves are shown, each with why not.
  */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@
 #include "format.h"
 #include "session.h"
 
-#define ASK_MOST_MS 2000u
+#define ASK_MOST_MS      2000u
+#define ELECTION_LOOKS   8u /* looks again while an election may be under way */
+#define ELECTION_LOOK_MS 250
 
 struct status_node {
     char node[24];
@@ -123,6 +126,39 @@ static void take_status(const struct status_view *view, struct status_node *node
     }
 }
 
+static void ask_node(struct cli *cli, struct conclave_client *client, struct status_view *view,
+                     size_t i)
+{
+    struct status_node *node = &view->nodes[i];
+    json_decref(node->status);
+    node->up = false;
+    node->why[0] = '\0';
+    node->status = ask(client, i, "status", ask_ms(cli));
+    if (node->status == NULL) {
+        const struct conclave_failure *failure = conclave_last_failure(client);
+        snprintf(node->why, sizeof node->why, "%s",
+                 failure->code == CONCLAVE_OK ? "its answer is not understood"
+                                              : short_reason(failure));
+    } else {
+        take_status(view, node);
+    }
+}
+
+/* Most nodes answer, and none leads: is an election under way? The nodes were asked one after the
+ * other, and one that hangs takes its time. */
+static bool may_be_electing(const struct status_view *view)
+{
+    size_t up = 0;
+    for (size_t i = 0; i < view->node_count; i++) {
+        up += view->nodes[i].up;
+        if (view->nodes[i].up &&
+            strcmp(convert_text(view->nodes[i].status, "state"), "leader") == 0) {
+            return false;
+        }
+    }
+    return up * 2 > view->node_count;
+}
+
 /* Asks every node for its own view. Nonzero: the exit status. */
 static int ask_nodes(struct cli *cli, struct status_view *view)
 {
@@ -138,15 +174,14 @@ static int ask_nodes(struct cli *cli, struct status_view *view)
         return cli_error(cli, CONCLAVE_INTERNAL, "", "the cluster names a node without an address");
     }
     for (size_t i = 0; i < view->node_count; i++) {
-        struct status_node *node = &view->nodes[i];
-        node->status = ask(client, i, "status", ask_ms(cli));
-        if (node->status == NULL) {
-            const struct conclave_failure *failure = conclave_last_failure(client);
-            snprintf(node->why, sizeof node->why, "%s",
-                     failure->code == CONCLAVE_OK ? "its answer is not understood"
-                                                  : short_reason(failure));
-        } else {
-            take_status(view, node);
+        ask_node(cli, client, view, i);
+    }
+    for (unsigned again = 0; again < ELECTION_LOOKS && may_be_electing(view); again++) {
+        (void)poll(NULL, 0, ELECTION_LOOK_MS);
+        for (size_t i = 0; i < view->node_count; i++) {
+            if (view->nodes[i].up) {
+                ask_node(cli, client, view, i);
+            }
         }
     }
     conclave_close(client);
@@ -197,7 +232,9 @@ static void judge(struct status_view *view)
     } else {
         view->health = well == view->node_count ? "healthy" : "degraded";
     }
-    view->up = view->up < well ? view->up : well;
+    if (strcmp(view->health, "degraded") == 0) {
+        view->up = well; /* "2 of 3" are well, whatever the third still answers */
+    }
 }
 
 static bool is_no_quorum(const struct status_view *view)

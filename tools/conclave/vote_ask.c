@@ -133,10 +133,13 @@ static bool ask_why(const struct asking *asking, const json_t *question, bool ve
         asking->line[0] = '\0';
         return true;
     }
+    char bytes[48] = "";
     char prompt[128];
-    snprintf(prompt, sizeof prompt,
-             "  why? (%s%s%llu bytes or more, one line)%s: ", required ? "needed, " : "", "",
-             (unsigned long long)least, required ? "" : " [Enter: none]");
+    if (least > 0) {
+        snprintf(bytes, sizeof bytes, " of at least %llu bytes", (unsigned long long)least);
+    }
+    snprintf(prompt, sizeof prompt, "  why? (one line%s)%s: ", bytes,
+             required ? "" : " [Enter: none]");
     for (;;) {
         if (!ask(asking, prompt)) {
             return false;
