@@ -20,7 +20,7 @@
 
 /* --- JSON and MessagePack --- */
 
-static json_t *json_of(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static json_t *json_of(const char *format, va_list arguments)
 {
     char *text = malloc(TEXT_BYTES);
     assert_non_null(text);
@@ -410,8 +410,9 @@ static struct buffer *next_command(struct model_fixture *fixture)
     return &fixture->commands[fixture->command_count++];
 }
 
-static void add(struct model_fixture *fixture, const char *author, const char *kind,
-                const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void add(struct model_fixture *fixture,
+                                                      const char *author, const char *kind,
+                                                      const char *format, va_list arguments)
 {
     json_t *body = json_of(format, arguments);
     model_command(fixture, next_command(fixture), author, NULL, 0, kind, body);
