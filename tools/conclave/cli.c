@@ -179,7 +179,7 @@ static size_t gather_tables(const struct args_option *tables[TABLES_MAX])
     return count;
 }
 
-static int unknown_group(struct cli *cli, const char *word)
+int cli_unknown_group(struct cli *cli, const char *word)
 {
     const char *names[TABLES_MAX];
     size_t count = 0;
@@ -194,12 +194,14 @@ static int unknown_group(struct cli *cli, const char *word)
                      "there is no command %s", word);
 }
 
-static int unknown_verb(struct cli *cli, const char *word)
+int cli_unknown_command(struct cli *cli, const char *word)
 {
     const char *names[TABLES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < cli->group->command_count && count < TABLES_MAX; i++) {
-        names[count++] = cli->group->commands[i].verb;
+        if (cli->group->commands[i].verb != NULL) {
+            names[count++] = cli->group->commands[i].verb;
+        }
     }
     const char *near = nearest_word(word, names, count);
     char hint[160];
@@ -227,7 +229,7 @@ static int find_command(struct cli *cli, int argc, char **argv, size_t places[2]
     }
     cli->group = cli_find_group(words[places[0]]);
     if (cli->group == NULL) {
-        return unknown_group(cli, words[places[0]]);
+        return cli_unknown_group(cli, words[places[0]]);
     }
     if (cli->group->commands[0].verb == NULL) {
         cli->command = &cli->group->commands[0];
@@ -238,7 +240,7 @@ static int find_command(struct cli *cli, int argc, char **argv, size_t places[2]
         return 0;
     }
     cli->command = cli_find_command(cli->group, words[places[1]]);
-    return cli->command == NULL ? unknown_verb(cli, words[places[1]]) : 0;
+    return cli->command == NULL ? cli_unknown_command(cli, words[places[1]]) : 0;
 }
 
 /* Parses everything but the command's own words. */
@@ -392,18 +394,18 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         if (!help) {
             return cli_usage(cli, "no command is given");
         }
-        cli_help_overview(&cli->output);
+        cli_help(&cli->output, NULL, NULL);
         return 0;
     }
     if (cli->command == NULL) {
         if (!help) {
             return cli_usage(cli, "%s needs a command after it", cli->group->name);
         }
-        cli_help_group(&cli->output, cli->group);
+        cli_help(&cli->output, cli->group, NULL);
         return 0;
     }
     if (help) {
-        cli_help_command(&cli->output, cli->group, cli->command);
+        cli_help(&cli->output, cli->group, cli->command);
         return 0;
     }
     return run_command(cli);

@@ -85,6 +85,15 @@ void cli_help_group(const struct output *output, const struct command_group *gro
 void cli_help_command(const struct output *output, const struct command_group *group,
                       const struct command *command);
 
+/* The page for what there is of group and command (NULL: neither), with --json as conclave.help.v1.
+ */
+void cli_help(const struct output *output, const struct command_group *group,
+              const struct command *command);
+
+/* No such group; no such command in cli->group: says so, and what was probably meant. */
+int cli_unknown_group(struct cli *cli, const char *word);
+int cli_unknown_command(struct cli *cli, const char *word);
+
 /* The group, or the command of a group, of this name; NULL when there is none. */
 const struct command_group *cli_find_group(const char *name);
 const struct command *cli_find_command(const struct command_group *group, const char *verb);

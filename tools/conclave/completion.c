@@ -2,6 +2,7 @@
  *
  * tools/completions/ holds what this prints; a test compares them.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -274,18 +275,49 @@ static void print_fish(const struct output *output)
     }
 }
 
+static bool print_shell(const struct output *output, const char *shell)
+{
+    if (strcmp(shell, "bash") == 0) {
+        print_bash(output);
+    } else if (strcmp(shell, "zsh") == 0) {
+        print_zsh(output);
+    } else if (strcmp(shell, "fish") == 0) {
+        print_fish(output);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* --json: the script as a text. */
+static int print_json(struct cli *cli, const char *shell)
+{
+    char *script = NULL;
+    size_t size = 0;
+    struct output memory = {.file = open_memstream(&script, &size), .error = cli->output.error};
+    if (memory.file == NULL) {
+        return cli_error(cli, CONCLAVE_NO_MEMORY, "", "out of memory");
+    }
+    bool known = print_shell(&memory, shell);
+    bool written = fclose(memory.file) == 0;
+    if (known && written) {
+        output_json(&cli->output, "completion",
+                    json_pack("{s:s, s:s}", "shell", shell, "script", script));
+    }
+    free(script);
+    return known && written ? 0 : cli_error(cli, CONCLAVE_NO_MEMORY, "", "out of memory");
+}
+
 static int run_completion(struct cli *cli)
 {
     const char *shell = args_word(&cli->args, 0);
-    if (strcmp(shell, "bash") == 0) {
-        print_bash(&cli->output);
-    } else if (strcmp(shell, "zsh") == 0) {
-        print_zsh(&cli->output);
-    } else if (strcmp(shell, "fish") == 0) {
-        print_fish(&cli->output);
-    } else {
+    if (strcmp(shell, "bash") != 0 && strcmp(shell, "zsh") != 0 && strcmp(shell, "fish") != 0) {
         return cli_usage(cli, "there is no completion for %s: bash, zsh or fish", shell);
     }
+    if (cli->output.json) {
+        return print_json(cli, shell);
+    }
+    (void)print_shell(&cli->output, shell);
     return 0;
 }
 

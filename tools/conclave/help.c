@@ -128,27 +128,73 @@ void cli_help_command(const struct output *output, const struct command_group *g
     output_block(output, 2, command->examples);
 }
 
+static json_t *options_json(const struct args_option *options)
+{
+    json_t *list = json_array();
+    for (; options != NULL && options->name != NULL; options++) {
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s?, s:s, s:b}", "name", options->name,
+                                              "argument", options->argument, "help", options->help,
+                                              "repeatable", options->repeatable));
+    }
+    return list;
+}
+
+/* The table itself, for programs; `group` and `verb` (or NULL) choose. */
+static void print_json(const struct output *output, const char *group_name, const char *verb)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < cli_group_count; i++) {
+        const struct command_group *group = cli_groups[i];
+        if (group_name != NULL && strcmp(group_name, group->name) != 0) {
+            continue;
+        }
+        for (size_t j = 0; j < group->command_count; j++) {
+            const struct command *command = &group->commands[j];
+            if (verb != NULL && (command->verb == NULL || strcmp(verb, command->verb) != 0)) {
+                continue;
+            }
+            (void)json_array_append_new(
+                list, json_pack("{s:s, s:s?, s:s, s:s?, s:s?, s:s, s:o}", "command", group->name,
+                                "verb", command->verb, "summary", command->summary, "usage",
+                                command->usage, "details", command->details, "examples",
+                                command->examples, "options", options_json(command->options)));
+        }
+    }
+    output_json(
+        output, "help",
+        json_pack("{s:o, s:o}", "commands", list, "options", options_json(cli_global_options)));
+}
+
+void cli_help(const struct output *output, const struct command_group *group,
+              const struct command *command)
+{
+    if (output->json) {
+        print_json(output, group == NULL ? NULL : group->name,
+                   command == NULL ? NULL : command->verb);
+    } else if (command != NULL) {
+        cli_help_command(output, group, command);
+    } else if (group != NULL) {
+        cli_help_group(output, group);
+    } else {
+        cli_help_overview(output);
+    }
+}
+
 static int run_help(struct cli *cli)
 {
     const char *name = args_word(&cli->args, 0);
     const char *verb = args_word(&cli->args, 1);
-    if (name == NULL) {
-        cli_help_overview(&cli->output);
-        return 0;
+    const struct command_group *group = name == NULL ? NULL : cli_find_group(name);
+    if (name != NULL && group == NULL) {
+        return cli_unknown_group(cli, name);
     }
-    const struct command_group *group = cli_find_group(name);
-    if (group == NULL) {
-        return cli_usage(cli, "there is no command %s", name);
+    const struct command *command = verb == NULL ? NULL : cli_find_command(group, verb);
+    if (verb != NULL && command == NULL) {
+        cli->group = group;
+        return cli_unknown_command(cli, verb);
     }
-    if (verb == NULL) {
-        cli_help_group(&cli->output, group);
-        return 0;
-    }
-    const struct command *command = cli_find_command(group, verb);
-    if (command == NULL) {
-        return cli_usage(cli, "there is no command %s %s", name, verb);
-    }
-    cli_help_command(&cli->output, group, command);
+    cli_help(&cli->output, group, command);
     return 0;
 }
 

@@ -57,6 +57,6 @@ const char *nearest_word(const char *word, const char *const *words, size_t coun
             found = words[i];
         }
     }
-    size_t allowed = size <= 3 ? 1 : size / 3 + (size % 3 != 0);
+    size_t allowed = size <= 5 ? 1 : size / 3;
     return best <= allowed ? found : NULL;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "client/address.h"
 #include "codec/envelope.h"
 #include "codec/writer.h"
 #include "convert.h"
@@ -26,8 +27,14 @@ int session_connect(struct cli *cli)
                                              .timeout_ms = cli->timeout_ms};
     enum conclave_code code = conclave_open(&options, &cli->client);
     if (code == CONCLAVE_USAGE) {
+        struct client_address address;
+        size_t i = 0;
+        while (i + 1 < cli->endpoint_count &&
+               client_address_parse(&address, cli->endpoints[i]) == CONCLAVE_OK) {
+            i++;
+        }
         return cli_error(cli, code, "an endpoint is HOST:PORT, such as 127.0.0.1:7201",
-                         "one of the endpoints is no address");
+                         "the endpoint %s is no address", cli->endpoints[i]);
     }
     return code == CONCLAVE_OK ? 0 : cli_error(cli, code, NULL, "%s", conclave_code_text(code));
 }
