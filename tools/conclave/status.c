@@ -242,16 +242,25 @@ static bool is_no_quorum(const struct status_view *view)
     return strcmp(view->health, "no quorum") == 0;
 }
 
-/* Entries that a node is behind what is committed; false when nobody knows. */
-static bool find_lag(const struct status_view *view, const struct status_node *node, uint64_t *lag)
+/* Entries of the leader's log that a node has not stored yet, as the leader knows it; false when
+ * nobody does. What a node has applied may be one heartbeat older: that is no lag. */
+static bool find_lag(const struct status_view *view, size_t place, uint64_t *lag)
 {
-    if (view->leader == SIZE_MAX || node->status == NULL) {
-        return false;
+    *lag = 0;
+    if (view->leader == SIZE_MAX || place == view->leader) {
+        return view->leader != SIZE_MAX;
     }
-    uint64_t commit = convert_u64(view->nodes[view->leader].status, "commit");
-    uint64_t applied = convert_u64(node->status, "applied");
-    *lag = commit > applied ? commit - applied : 0;
-    return true;
+    const json_t *peers = json_object_get(view->nodes[view->leader].status, "peers");
+    size_t i;
+    const json_t *peer;
+    json_array_foreach(peers, i, peer)
+    {
+        if (strcmp(convert_text(peer, "node"), view->nodes[place].node) == 0) {
+            *lag = convert_u64(peer, "lag");
+            return !convert_is_null(peer, "lag");
+        }
+    }
+    return false;
 }
 
 static void print_table(const struct output *output, const struct status_view *view)
@@ -272,7 +281,7 @@ static void print_table(const struct output *output, const struct status_view *v
         char lag_text[24] = "-";
         char uptime[FORMAT_DURATION_BYTES] = "-";
         uint64_t lag;
-        if (node->up && find_lag(view, node, &lag)) {
+        if (find_lag(view, i, &lag)) {
             snprintf(lag_text, sizeof lag_text, "%" PRIu64, lag);
         }
         if (node->up) {
@@ -326,7 +335,7 @@ static void print_json(const struct output *output, const struct status_view *vi
     for (size_t i = 0; i < view->node_count; i++) {
         const struct status_node *node = &view->nodes[i];
         uint64_t lag;
-        bool lag_known = node->up && find_lag(view, node, &lag);
+        bool lag_known = find_lag(view, i, &lag);
         json_t *item = json_pack("{s:s, s:s, s:b, s:o, s:o, s:O?}", "node", node->node, "address",
                                  node->address, "up", node->up, "why", text_or_null(node->why),
                                  "lag", lag_known ? json_sprintf("%" PRIu64, lag) : json_null(),
