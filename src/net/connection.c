@@ -220,11 +220,39 @@ static void on_written(uv_write_t *request, int status)
     connection_flush(connection);
 }
 
+/* Most output fits into the socket: then there is nothing to wait for. (uv_write would call back in
+ * the next turn, and set the socket's events anew, a system call more for each write.) False when
+ * the connection is closed. */
+static bool connection_write_now(struct net_connection *connection)
+{
+    struct buffer *pending = &connection->pending;
+    ASSERT(pending->size > 0 && pending->size <= UINT32_MAX);
+    uv_buf_t bytes = uv_buf_init((char *)pending->data, (unsigned)pending->size);
+    int rv = uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
+    if (rv == UV_EAGAIN) {
+        return true;
+    }
+    if (rv < 0) {
+        net_connection_close(connection, connection->state == CONNECTION_FINISHING
+                                             ? connection->error
+                                             : error_of(rv));
+        return false;
+    }
+    buffer_consume(pending, (size_t)rv);
+    if (pending->size == 0 && pending->capacity > CONNECTION_KEEP_BYTES) {
+        buffer_close(pending);
+    }
+    return true;
+}
+
 /* Hands what is pending to the socket: the place where encryption will stand. */
 void connection_flush(struct net_connection *connection)
 {
     if ((connection->state != CONNECTION_OPEN && connection->state != CONNECTION_FINISHING) ||
         connection->writing.size > 0) {
+        return;
+    }
+    if (connection->pending.size > 0 && !connection_write_now(connection)) {
         return;
     }
     if (connection->pending.size == 0) {
