@@ -3,7 +3,9 @@
 #include "base/memory.h"
 #include "net/net_internal.h"
 
-#define LISTENER_BACKLOG 511
+/* A thousand clients may come at once: one past the backlog waits a second. The kernel cuts it to
+ * its own limit. */
+#define LISTENER_BACKLOG 4096
 
 static void on_listener_closed(uv_handle_t *handle)
 {
