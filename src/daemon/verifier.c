@@ -6,6 +6,10 @@
 
 #define VERIFIER_BATCH 32u
 
+/* Items for each worker: while the loop is busy with a long turn, the workers go on with the items
+ * that wait in the pool. */
+#define VERIFIER_JOBS_PER_WORKER 16u
+
 struct job {
     struct verifier *verifier;
     uv_work_t work;
@@ -20,6 +24,7 @@ struct verifier {
     struct api_verification *first, **end; /* waiting */
     unsigned waiting;
     unsigned jobs_busy;
+    unsigned workers;
     unsigned job_count;
     struct job jobs[];
 };
@@ -29,8 +34,9 @@ enum conclave_code verifier_open(uv_loop_t *loop, unsigned workers,
                                  void *context, struct verifier **verifier)
 {
     ASSERT(loop != NULL && workers > 0 && done != NULL && verifier != NULL);
+    unsigned job_count = workers * VERIFIER_JOBS_PER_WORKER;
     struct verifier *made =
-        memory_allocate_zeroed(1, sizeof *made + workers * sizeof made->jobs[0]);
+        memory_allocate_zeroed(1, sizeof *made + job_count * sizeof made->jobs[0]);
     if (made == NULL) {
         return CONCLAVE_NO_MEMORY;
     }
@@ -38,8 +44,9 @@ enum conclave_code verifier_open(uv_loop_t *loop, unsigned workers,
     made->done = done;
     made->context = context;
     made->end = &made->first;
-    made->job_count = workers;
-    for (unsigned i = 0; i < workers; i++) {
+    made->workers = workers;
+    made->job_count = job_count;
+    for (unsigned i = 0; i < job_count; i++) {
         made->jobs[i].verifier = made;
         made->jobs[i].work.data = &made->jobs[i];
     }
@@ -83,7 +90,7 @@ static void on_worked(uv_work_t *work, int status)
 /* Cuts the front off the queue: an even share for each worker, within the batch's size. */
 static struct api_verification *take_batch(struct verifier *verifier)
 {
-    unsigned share = (verifier->waiting + verifier->job_count - 1) / verifier->job_count;
+    unsigned share = (verifier->waiting + verifier->workers - 1) / verifier->workers;
     unsigned count = share < VERIFIER_BATCH ? share : VERIFIER_BATCH;
     struct api_verification *list = verifier->first, *last = list;
     for (unsigned i = 1; i < count; i++) {
