@@ -42,7 +42,7 @@ struct model_context {
     struct model_head head;
     bool has_cluster; /* genesis was applied */
     uint8_t cluster_id[ENVELOPE_CLUSTER_BYTES];
-    struct poll *poll; /* the poll at hand and what of it is not written back yet: poll_store.h */
+    struct poll *poll;    /* the poll at hand and what of it is not written back yet: poll.h */
     struct buffer result; /* of the command at hand, packed; empty for the empty map */
     struct buffer reply;
     struct buffer event;

@@ -21,13 +21,13 @@
  * revision, and where in the log its body is     proposal.c PROPOSAL_STAGE   stage u8, id nothing
  *   POLL_ID          id                                 poll u32
  *   POLL             poll u32                           the poll as it was opened; never changes
- * poll_store.c PROGRESS         poll u32                           state, counts and tallies
- * poll_store.c POLL_STATE       state u8, id                       poll u32 DUE              time
+ * poll.c       PROGRESS         poll u32                           state, counts and tallies
+ * poll.c       POLL_STATE       state u8, id                       poll u32 DUE              time
  * u64, poll u32                 id: the poll may be closed from that time on ROLL             poll
  * u32, first member u32         a chunk of the roll, by member number              roll.c
  *   ROLL_CHANGE      poll u32, sequence u32             a change of someone on the roll of an open
  * poll    roll_change.c BALLOT           poll u32, member u32               who has voted what, and
- * where in the log           ballot_store.c DECISION         "poll/question"                    the
+ * where in the log           ballot.c DECISION         "poll/question"                    the
  * outcome and its figures; never changes         decision.c SUPERSEDES       "poll/question" the
  * question that supersedes it                    decision.c
  */
