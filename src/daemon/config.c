@@ -14,6 +14,7 @@
 #include "daemon/config_file.h"
 #include "daemon/genesis_file.h"
 #include "daemon/suggest.h"
+#include "net/address.h"
 
 #define ENVIRONMENT_PREFIX "CONCLAVE_"
 #define ENVIRONMENT_FILE   "CONCLAVE_CONFIG"
@@ -356,6 +357,44 @@ static enum conclave_code check_log_file(const struct config *config, struct set
     return CONCLAVE_OK;
 }
 
+static enum conclave_code check_genesis_address(const struct config *config, uint64_t node_id,
+                                                const char *text, struct settings_error *error)
+{
+    union net_address address;
+    struct codec_error why;
+    enum conclave_code code = net_address_parse(text, false, &address, &why);
+    if (code == CONCLAVE_OK) {
+        code = net_address_check_allowed(&address, text, &why);
+    }
+    if (code != CONCLAVE_OK) {
+        settings_error_set(error, "%s: node %" PRIu64 ": %s", config->bootstrap, node_id, why.text);
+        return CONCLAVE_CONFIG;
+    }
+    return CONCLAVE_OK;
+}
+
+/* What this node would listen on, where no setting says otherwise, and dial: net refuses it too,
+ * but only when a disk has been made that of a node. */
+static enum conclave_code check_genesis_addresses(const struct config *config,
+                                                  const struct genesis_file *genesis,
+                                                  struct settings_error *error)
+{
+    ASSERT(config->bootstrap != NULL && genesis->node_count > 0);
+    enum conclave_code code = CONCLAVE_OK;
+    for (unsigned i = 0; i < genesis->node_count && code == CONCLAVE_OK; i++) {
+        const struct genesis_file_node *node = &genesis->nodes[i];
+        bool own = node->node_id == config->node_id;
+        if (!own || settings_text(&config->settings, SETTING_LISTEN_PEER)[0] == '\0') {
+            code = check_genesis_address(config, node->node_id, node->peer_address, error);
+        }
+        if (code == CONCLAVE_OK && own &&
+            settings_text(&config->settings, SETTING_LISTEN_CLIENT)[0] == '\0') {
+            code = check_genesis_address(config, node->node_id, node->client_address, error);
+        }
+    }
+    return code;
+}
+
 static enum conclave_code check_genesis(const struct config *config, struct settings_error *error)
 {
     struct genesis_file genesis;
@@ -378,6 +417,8 @@ static enum conclave_code check_genesis(const struct config *config, struct sett
                            settings_where(&config->settings, SETTING_NODE_ID), config->node_id,
                            config->bootstrap, nodes);
         code = CONCLAVE_CONFIG;
+    } else {
+        code = check_genesis_addresses(config, &genesis, error);
     }
     genesis_file_close(&genesis);
     return code;
