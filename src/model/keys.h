@@ -4,32 +4,35 @@
  * are big endian, so that keys sort as numbers do; ids are last in a key, or are followed by a zero
  * byte, which no id contains.
  *
- *   space            parts                              value (each: a version byte, then fields;
- * the writer names them) HEAD             -                                  log time and counters
- * head.c CLUSTER          -                                  what genesis said cluster.c BATCH
- * index u64                          how the batch's commands were decided              replies.c
- *   REPLY            nonce 16, member u32               hash of the envelope, the reply replies.c
- *   REPLY_QUEUE      index u64                          log time, the REPLY keys that the batch
- * made       replies.c MEMBER_ID        id                                 member u32 MEMBER member
- * u32                         a member                                           member.c
- *   MEMBER_KEY       public key 32                      member u32
- *   CLASS_SET_HASH   SHA-256 of the packed labels       set u32 labels.c CLASS_SET        set u32
- * packed labels                                      labels.c POLICY_ID        id newest version
- * u32                                 policy_store.c POLICY           id, 0, version u32 one
- * version of a policy                            policy_store.c PROPOSAL         id a proposal as
- * it is now                            proposal.c REVISION         proposal u32, revision u32 one
- * revision, and where in the log its body is     proposal.c PROPOSAL_STAGE   stage u8, id nothing
- *   POLL_ID          id                                 poll u32
- *   POLL             poll u32                           the poll as it was opened; never changes
- * poll.c       PROGRESS         poll u32                           state, counts and tallies
- * poll.c       POLL_STATE       state u8, id                       poll u32 DUE              time
- * u64, poll u32                 id: the poll may be closed from that time on ROLL             poll
- * u32, first member u32         a chunk of the roll, by member number              roll.c
- *   ROLL_CHANGE      poll u32, sequence u32             a change of someone on the roll of an open
- * poll    roll_change.c BALLOT           poll u32, member u32               who has voted what, and
- * where in the log           ballot.c DECISION         "poll/question"                    the
- * outcome and its figures; never changes         decision.c SUPERSEDES       "poll/question" the
- * question that supersedes it                    decision.c
+ * A record starts with a version byte; its writer names the fields. Numbers alone and ids have
+ * none.
+ *
+ *   space           parts                       value                            written in
+ *   HEAD                                        log time and counters            head.c
+ *   CLUSTER                                     what genesis said                cluster.c
+ *   BATCH           index u64                   how its commands were decided    replies.c
+ *   REPLY           nonce 16, member u32        hash of the envelope, the reply  replies.c
+ *   REPLY_QUEUE     index u64                   log time, REPLY keys it made     replies.c
+ *   MEMBER_ID       id                          member u32                       member.c
+ *   MEMBER          member u32                  a member                         member.c
+ *   MEMBER_KEY      public key 32               member u32                       member.c
+ *   CLASS_SET_HASH  SHA-256 of the labels       set u32                          labels.c
+ *   CLASS_SET       set u32                     labels                           labels.c
+ *   POLICY_ID       id                          newest version u32               policy_store.c
+ *   POLICY          id, 0, version u32          one version of a policy          policy_store.c
+ *   PROPOSAL        id                          a proposal as it is now          proposal.c
+ *   REVISION        proposal u32, revision u32  a revision, where its body is    proposal.c
+ *   PROPOSAL_STAGE  stage u8, id                nothing                          proposal.c
+ *   POLL_ID         id                          poll u32                         poll_open.c
+ *   POLL            poll u32                    as it was opened; never changes  poll.c
+ *   PROGRESS        poll u32                    state, counts and tallies        poll.c
+ *   POLL_STATE      state u8, id                poll u32                         poll_hold.c
+ *   DUE             time u64, poll u32          id: may be closed from then on   poll_hold.c
+ *   ROLL            poll u32, first member u32  a chunk of the roll              roll.c
+ *   ROLL_CHANGE     poll u32, sequence u32      a change of one on the roll      roll_change.c
+ *   BALLOT          poll u32, member u32        what was voted, and where it is  ballot.c
+ *   DECISION        "poll/question"             the outcome; never changes       decision.c
+ *   SUPERSEDES      "poll/question"             what supersedes it               decision.c
  */
 #ifndef MODEL_KEYS_H
 #define MODEL_KEYS_H
