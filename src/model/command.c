@@ -1,10 +1,11 @@
 /* See command.h. The order of the checks is part of what the log means:
  *
- *   decodable -> this cluster -> known author -> not expired      refused so: replied, not kept in
- * the table of replies
- *   -> same nonce before: the first reply again, or nonce_reused  (neither changes the table)
- *   -> not_after not too far -> kind -> author's status and role -> the kind's own rules kept,
- * whatever the answer
+ *   1. decodable, of this cluster, by a known author, not expired. Refused so, it is replied to and
+ *      counted, but not kept in the table of replies.
+ *   2. the same author and nonce before: the first reply again, or nonce_reused. Neither changes
+ *      the table.
+ *   3. not_after not too far, the kind, the author's status and role, the kind's own rules. The
+ *      reply is kept, whatever it is.
  *
  * A command that has expired is refused even when its reply is still in the table: otherwise the
  * answer would depend on when the table is cleaned.
