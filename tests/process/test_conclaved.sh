@@ -96,11 +96,12 @@ run --node-id 2 --data-dir "$data" --bootstrap "$genesis"
 check 'a node that is not in the genesis' said 2 "conclaved: --node-id: node id 2 is not in $genesis, whose nodes are 1"
 "$bin/conclave" init --name far --chair alice --key "$directory/alice.key" --out "$directory/far" \
     --node "1=192.0.2.1:$base,127.0.0.1:$((base + 1))" >"$directory/init.out" 2>&1
-run --node-id 1 --data-dir "$data" --bootstrap "$directory/far/genesis"
+run --node-id 1 --data-dir "$directory/distant" --bootstrap "$directory/far/genesis"
 check 'a genesis with an address that is not loopback' said 2 \
     "conclaved: $directory/far/genesis: node 1: \"192.0.2.1:$base\" is not a loopback address: *"
-check 'which has made nothing' test ! -e "$data/log"
-run --node-id 1 --data-dir "$data" --bootstrap "$directory/far/genesis" --listen-peer "127.0.0.1:$base" --check-config
+check 'which has made nothing' test ! -e "$directory/distant"
+run --node-id 1 --data-dir "$directory/distant" --bootstrap "$directory/far/genesis" \
+    --listen-peer "127.0.0.1:$base" --check-config
 check 'but a setting may say where it listens' said 0 ''
 run --node-id 1 --data-dir "$data" --bootstrap "$directory/alice.key"
 check 'a file that is no genesis' said 2 "conclaved: $directory/alice.key:1: expected \"conclave-genesis-v1\" *"
