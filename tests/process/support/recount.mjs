@@ -29,8 +29,12 @@ export function commandsOf(exported) {
 export function recountYesNo(commands, poll, question) {
   const ballots = new Map();
   const accepted = new Map();
+  const decided = new Set(); // a command that was sent again may stand in the log again: it counts once
   for (const command of commands) {
     if (command.kind !== 'ballot.cast' || command.code !== 'ok' || command.body.poll !== poll) continue;
+    const identity = `${command.author}:${command.nonce}`;
+    if (decided.has(identity)) continue;
+    decided.add(identity);
     const answer = command.body.answers.find((entry) => entry.q === question);
     ballots.set(command.author, answer?.a);
     accepted.set(command.author, (accepted.get(command.author) ?? 0) + 1);
