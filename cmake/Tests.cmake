@@ -3,8 +3,8 @@
 #                                          and, if the name begins with test_cli, with the command line
 #   tests/process                          test_*.sh  scripts that start the real programs (label `process`, one at a time)
 #   tests/fuzz                             fuzz_*.c   libFuzzer harnesses (preset `fuzz`), built, not run by ctest
-# Helpers are tests/support/*.c, tests/unit/support/*.c and the files of tests/sim that are not test_*.c. A script that exits with 77
-# counts as skipped.
+# Helpers are tests/support/*.c and tests/unit/support/*.c; programs named test_sim* have the simulator too (Simulator.cmake). A script
+# that exits with 77 counts as skipped.
 if(NOT BUILD_TESTING)
     return()
 endif()
@@ -18,7 +18,7 @@ set(TEST_ENVIRONMENT
     "TSAN_OPTIONS=halt_on_error=1")
 
 file(GLOB SUPPORT_SOURCES CONFIGURE_DEPENDS
-    "${TEST_DIR}/support/*.c" "${TEST_DIR}/unit/support/*.c" "${TEST_DIR}/sim/*.c")
+    "${TEST_DIR}/support/*.c" "${TEST_DIR}/unit/support/*.c")
 list(FILTER SUPPORT_SOURCES EXCLUDE REGEX "/test_[^/]*\\.c$")
 if(SUPPORT_SOURCES)
     add_library(conclave_test_support STATIC ${SUPPORT_SOURCES})
@@ -34,12 +34,17 @@ target_link_libraries(conclave_test_support ${SCOPE}
     conclave_daemon ${CONCLAVE_LAYERS} PkgConfig::CMOCKA PkgConfig::JANSSON
     PkgConfig::SODIUM)
 
+include(Simulator)
+
 file(GLOB TEST_SOURCES CONFIGURE_DEPENDS
     "${TEST_DIR}/unit/test_*.c" "${TEST_DIR}/regress/test_*.c" "${TEST_DIR}/sim/test_*.c")
 foreach(SOURCE IN LISTS TEST_SOURCES)
     cmake_path(GET SOURCE STEM NAME)
     add_executable(${NAME} ${SOURCE})
     target_link_libraries(${NAME} PRIVATE conclave_test_support)
+    if(NAME MATCHES "^test_sim")
+        target_link_libraries(${NAME} PRIVATE conclave_sim)
+    endif()
     if(NAME MATCHES "^test_cli")
         target_link_libraries(${NAME} PRIVATE conclave_cli)
     endif()

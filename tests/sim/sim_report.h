@@ -1,0 +1,133 @@
+/* What happened in runs: faults fired, interesting states reached, work done.
+ *
+ * The marks are FoundationDB's "sometimes" assertions: each should be reached somewhere in a
+ * campaign; one that never is says that the simulator does not go where it should.
+ */
+#ifndef TESTS_SIM_REPORT_H
+#define TESTS_SIM_REPORT_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#define SIM_TOTALS(X)     \
+    X(seeds)              \
+    X(steps)              \
+    X(virtual_ms)         \
+    X(entries_committed)  \
+    X(commands_submitted) \
+    X(commands_decided)   \
+    X(commands_accepted)  \
+    X(ballots_accepted)   \
+    X(reads_checked)      \
+    X(stale_reads_checked)
+
+#define SIM_FAULTS(X)       \
+    X(message_lost)         \
+    X(message_repeated)     \
+    X(message_straggled)    \
+    X(message_replayed)     \
+    X(message_truncated)    \
+    X(partition)            \
+    X(cut_one_way)          \
+    X(bridge)               \
+    X(isolate_leader)       \
+    X(clog)                 \
+    X(unclog)               \
+    X(crash)                \
+    X(crash_majority)       \
+    X(crash_all)            \
+    X(crash_before_send)    \
+    X(crash_before_persist) \
+    X(crash_before_vote)    \
+    X(crash_before_apply)   \
+    X(crash_before_answer)  \
+    X(write_lost)           \
+    X(write_unreported)     \
+    X(state_wiped)          \
+    X(pause)                \
+    X(clock_jump)           \
+    X(clock_drift)          \
+    X(slow_disk)            \
+    X(log_error)            \
+    X(state_error)          \
+    X(bit_rot)              \
+    X(bit_rot_found)        \
+    X(no_memory)            \
+    X(wiped_disk)           \
+    X(transfer)             \
+    X(membership)           \
+    X(answer_lost)
+
+#define SIM_MARKS(X)           \
+    X(nodes_1)                 \
+    X(nodes_3)                 \
+    X(nodes_5)                 \
+    X(nodes_other)             \
+    X(leader_changed)          \
+    X(leaders_two_at_once)     \
+    X(log_overwritten)         \
+    X(answered_busy)           \
+    X(answered_no_leader)      \
+    X(answered_unknown)        \
+    X(answered_never)          \
+    X(command_abandoned)       \
+    X(command_sent_again)      \
+    X(command_sent_twice)      \
+    X(command_twice_in_log)    \
+    X(command_via_follower)    \
+    X(command_expired)         \
+    X(nonce_reused)            \
+    X(ballot_revoted)          \
+    X(ballot_final)            \
+    X(ballot_late)             \
+    X(ballot_off_roll)         \
+    X(ballot_malformed)        \
+    X(ballot_by_suspended)     \
+    X(ballot_at_last_instant)  \
+    X(veto_counted)            \
+    X(review_counted)          \
+    X(member_changed)          \
+    X(not_chair)               \
+    X(poll_closed_by_deadline) \
+    X(poll_closed_settled)     \
+    X(poll_closed_by_chair)    \
+    X(poll_cancelled)          \
+    X(outcome_passed)          \
+    X(outcome_failed)          \
+    X(outcome_tie)             \
+    X(outcome_no_quorum)       \
+    X(outcome_veto)            \
+    X(outcome_revision)        \
+    X(outcome_experts)         \
+    X(read_by_leader)          \
+    X(read_by_follower)        \
+    X(read_refused)            \
+    X(stale_read_behind)       \
+    X(batch_of_many)           \
+    X(m1_split_append)         \
+    X(m2_own_term)             \
+    X(m3_change_refused)       \
+    X(m4_old_rejection)        \
+    X(m6_timer_floor)          \
+    X(m7_commit_kept)          \
+    X(m8_capped)
+
+enum sim_count {
+#define SIM_NAME(name) SIM_##name,
+    SIM_TOTALS(SIM_NAME)
+    SIM_FAULTS(SIM_NAME) SIM_MARKS(SIM_NAME)
+#undef SIM_NAME
+        SIM_COUNTS
+};
+
+struct sim_report {
+    uint64_t counts[SIM_COUNTS];
+};
+
+void sim_report_add(struct sim_report *sum, const struct sim_report *part);
+
+/* For people, and as one JSON object with "totals", "faults" and "marks". */
+void sim_report_text(const struct sim_report *report, FILE *out);
+void sim_report_json(const struct sim_report *report, FILE *out);
+
+#endif
