@@ -39,6 +39,7 @@ test('minutes kept by hand are counted again', { timeout: 300_000 }, async (t) =
     assert.deepEqual(blocksWith(report, 'unverifiable'), [4]);
     assert.deepEqual(report.not_on_poll.map((entry) => [entry.model, entry.question]), [['elm', '110']]);
     assert.equal(differing(report), 2);
+    JSON.stringify(report, (key, value) => assert.notEqual(typeof value, 'number', `${key}: integers are strings`) ?? value);
     const byId = Object.fromEntries(report.questions.map((q) => [q.question, q]));
     assert.equal(byId['102'].outcome, 'failed');
     assert.equal(byId['102'].flips, true);
@@ -46,6 +47,14 @@ test('minutes kept by hand are counted again', { timeout: 300_000 }, async (t) =
     assert.equal(byId['105'].outcome, 'rejected_by_veto');
     assert.match(byId['102'].text, /28\/50 >= 60\/100: no/);
     await checkStored(cluster, report);
+  });
+
+  await t.test('an empty file is said to be empty', async () => {
+    const empty = path.join(cluster.directory, 'empty.json');
+    fs.writeFileSync(empty, '');
+    const { status, error } = await cluster.conclave(['policy', 'put', 'empty', empty]);
+    assert.equal(status, 2);
+    assert.match(error, /empty\.json: the file is empty/);
   });
 
   await t.test('a second time nothing is doubled', async () => {

@@ -191,8 +191,7 @@ static void print_chain(const struct output *output, const json_t *chain)
         const json_t *why;
         json_array_foreach(json_object_get(block, "why"), j, why)
         {
-            output_print(output, OUTPUT_NOTICE, "  block %" JSON_INTEGER_FORMAT " (",
-                         json_integer_value(json_object_get(block, "index")));
+            output_print(output, OUTPUT_NOTICE, "  block %s (", convert_text(block, "index"));
             output_safe(output, OUTPUT_NOTICE, convert_text(block, "model"));
             output_print(output, OUTPUT_NOTICE, "): ");
             output_safe(output, OUTPUT_PLAIN, json_string_value(why));

@@ -124,7 +124,11 @@ static json_t *examine_block(const struct minutes *minutes, const json_t *block,
     const char *status = json_array_size(why) > 0      ? "unverifiable"
                          : match == FILE_MATCHES_AS_LF ? "verified_after_crlf_to_lf"
                                                        : "verified";
-    return json_pack("{s:O?, s:s, s:s, s:s, s:o}", "index", json_object_get(block, "index"),
+    json_t *index = json_object_get(block, "index");
+    return json_pack("{s:o, s:s, s:s, s:s, s:o}", "index",
+                     json_is_integer(index)
+                         ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(index))
+                         : json_null(),
                      "model", text_of(block, "model"), "type", text_of(block, "type"), "status",
                      status, "why", why);
 }

@@ -299,7 +299,9 @@ json_t *session_read_json(struct cli *cli, const char *path, int *status)
     buffer_init(&contents, LIMIT_FRAME_BYTES + 1);
     json_t *value = NULL;
     *status = session_read_file(cli, path, LIMIT_FRAME_BYTES, &contents);
-    if (*status == 0) {
+    if (*status == 0 && contents.size == 0) { /* jansson takes no bytes for a wrong call */
+        *status = cli_error(cli, CONCLAVE_USAGE, "", "%s: the file is empty", path);
+    } else if (*status == 0) {
         json_error_t error;
         value =
             json_loadb((const char *)contents.data, contents.size, JSON_REJECT_DUPLICATES, &error);
