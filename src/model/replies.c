@@ -53,7 +53,9 @@ enum conclave_code reply_save(struct model_context *context, const struct comman
     encode_bytes(record, hash, REPLY_HASH_BYTES);
     encode_slice(record, slice_of_text(conclave_code_name(reply_code)));
     encode_slice(record, buffer_slice(&context->reply));
-    encode_bytes(&context->replies, key.bytes + 1, REPLY_KEY_BYTES);
+    if (reply_code != CONCLAVE_NOT_AFTER_TOO_FAR) {
+        encode_bytes(&context->replies, key.bytes + 1, REPLY_KEY_BYTES);
+    }
     return store_put(context->transaction, &key, record);
 }
 

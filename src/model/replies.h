@@ -5,7 +5,9 @@
  * made (REPLY_QUEUE); once log time is REPLIES_KEEP_MS past that batch they are dropped, at most
  * LIMIT_REPLIES_EXPIRED_PER_BATCH a batch. That is safe because not_after is at most 24 h ahead of
  * log time when a command is decided: whatever was dropped is refused `expired` when it comes
- * again. The hour on top lets `request` tell "absent" from "no longer known" by the time in a
+ * again. Only a command refused because its not_after is further ahead would outlive its reply, and
+ * could be decided a second time by whoever found it in the log: such a reply is never dropped.
+ * The hour on top lets `request` tell "absent" from "no longer known" by the time in a
  * nonce, whose maker's clock may be ahead.
  */
 #ifndef MODEL_REPLIES_H

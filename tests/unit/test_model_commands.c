@@ -318,6 +318,26 @@ static void old_replies_are_dropped(void **state)
     json_decref(request);
 }
 
+/* A command whose not_after lies too far ahead is not expired when the table is cleaned: it must be
+ * remembered longer than others, or whoever reads it in the log could have it decided again. */
+static void a_refusal_of_a_late_not_after_is_never_dropped(void **state)
+{
+    (void)state;
+    struct buffer command;
+    make(&command, "chair", NONCE, MODEL_START_MS + 40 * MODEL_HOUR_MS, "a");
+    model_expect_at(apply(&command), "code", "'not_after_too_far'");
+    uint64_t index = fixture.index;
+    fixture.time_ms = MODEL_START_MS + 26 * MODEL_HOUR_MS;
+    model_apply_batch(&fixture, NULL);
+    assert_int_equal(keys_in(QUEUE_SPACE), 0);
+    model_expect_at(apply(&command), "code", "'not_after_too_far'");
+    model_expect_at(fixture.replies, "0.index", "%llu", (unsigned long long)index);
+    assert_int_equal(count_of("proposals"), 0);
+    fixture.time_ms = MODEL_START_MS + 40 * MODEL_HOUR_MS + 1;
+    model_expect_at(apply(&command), "code", "'expired'");
+    buffer_close(&command);
+}
+
 static void a_batch_drops_a_bounded_number(void **state)
 {
     (void)state;
@@ -541,6 +561,7 @@ int main(void)
         TEST(unknown_kinds),
         TEST(codes_of_a_batch),
         TEST(old_replies_are_dropped),
+        TEST(a_refusal_of_a_late_not_after_is_never_dropped),
         TEST(a_batch_drops_a_bounded_number),
         TEST(requests),
         TEST(allocation_failures),
