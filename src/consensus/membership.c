@@ -81,6 +81,15 @@ static enum conclave_code submit_configuration(struct replica *replica,
     return driver_code(rv);
 }
 
+/* The core makes a server that finds itself the only voter the leader at once, in the term that it
+ * has: the one who led until then may lead in that very term. So there are never fewer than two,
+ * where there were two. */
+static bool leaves_one_voter(const struct raft_configuration *configuration,
+                             const struct raft_server *server)
+{
+    return server->role == RAFT_VOTER && configuration_voters(configuration) <= 2;
+}
+
 static enum conclave_code check_arguments(const struct replica *replica, uint64_t node_id,
                                           const char *address, int role)
 {
@@ -90,7 +99,8 @@ static enum conclave_code check_arguments(const struct replica *replica, uint64_
         return CONCLAVE_BAD_VALUE;
     }
     if (role == ROLE_REMOVE) {
-        return known == NULL || configuration->n == 1 ? CONCLAVE_BAD_VALUE : CONCLAVE_OK;
+        return known == NULL || leaves_one_voter(configuration, known) ? CONCLAVE_BAD_VALUE
+                                                                       : CONCLAVE_OK;
     }
     if (address == NULL || address[0] == 0 || strlen(address) > LIMIT_ADDRESS_BYTES) {
         return CONCLAVE_BAD_VALUE;
@@ -100,8 +110,8 @@ static enum conclave_code check_arguments(const struct replica *replica, uint64_
         return role == RAFT_VOTER || configuration->n >= LIMIT_NODES ? CONCLAVE_BAD_VALUE
                                                                      : CONCLAVE_OK;
     }
-    bool last_voter = known->role == RAFT_VOTER && configuration_voters(configuration) == 1;
-    return last_voter && role != RAFT_VOTER ? CONCLAVE_BAD_VALUE : CONCLAVE_OK;
+    return role != RAFT_VOTER && leaves_one_voter(configuration, known) ? CONCLAVE_BAD_VALUE
+                                                                        : CONCLAVE_OK;
 }
 
 enum conclave_code replica_change(struct replica *replica, uint64_t node_id, const char *address,
