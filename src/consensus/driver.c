@@ -1,6 +1,7 @@
 /* raft_step and its effects. */
 #include "consensus/driver.h"
 
+#include "base/mutant.h"
 #include "base/logger.h"
 #include "consensus/core.h"
 #include "consensus/outbound.h"
@@ -20,10 +21,10 @@ enum conclave_code driver_code(int error)
         return CONCLAVE_NOT_LEADER;
     case RAFT_CANTCHANGE:
         return CONCLAVE_BUSY;
-    case RAFT_SHUTDOWN: /* a committed entry that another node denies */
     case RAFT_CORRUPT:
     case RAFT_MALFORMED:
         return CONCLAVE_CORRUPT;
+    case RAFT_SHUTDOWN: /* a committed entry that another node denies: nothing to rebuild here */
     default:
         return CONCLAVE_INTERNAL;
     }
@@ -32,8 +33,8 @@ enum conclave_code driver_code(int error)
 static bool save_vote(struct replica *replica)
 {
     struct log_vote vote = {.term = raft_current_term(&replica->raft),
-                            .voted_for = raft_voted_for(&replica->raft)};
-    enum conclave_code rv = log_save_vote(replica->config.log, vote);
+                            .voted_for = MUTANT(4) ? 0 : raft_voted_for(&replica->raft)};
+    enum conclave_code rv = MUTANT(3) ? CONCLAVE_OK : log_save_vote(replica->config.log, vote);
     if (rv != CONCLAVE_OK) {
         replica_fail(replica, rv, "term and vote could not be saved");
         return false;
@@ -48,7 +49,7 @@ static void take_entries(struct replica *replica, const struct raft_update *upda
     const struct raft_entry *entries = update->entries.batch;
     ASSERT(first_index >= 1 && update->entries.n >= 1);
     if (first_index <= replica->state.applied_index) {
-        replica_fail(replica, CONCLAVE_CORRUPT, "a peer replaces entries that are committed here");
+        replica_fail(replica, CONCLAVE_INTERNAL, "a peer replaces entries that are committed here");
         return;
     }
     cache_truncate(&replica->cache, first_index);
@@ -81,7 +82,7 @@ static void note_commit(struct replica *replica)
     uint64_t commit_index = raft_commit_index(&replica->raft);
     replica->mitigations[7] += commit_index < replica->core_commit_index; /* M7 */
     replica->core_commit_index = commit_index;
-    if (commit_index > replica->commit_index) {
+    if (commit_index > replica->commit_index || MUTANT(5)) {
         replica->commit_index = commit_index;
     }
 }
@@ -95,7 +96,7 @@ void driver_learn_commit(struct replica *replica, uint64_t index, uint64_t term)
     /* How far our log was checked against that of the leader of this term. */
     uint64_t match_index = raft->follower_state.match;
     uint64_t commit_index = index < match_index ? index : match_index;
-    if (commit_index > replica->commit_index) {
+    if (commit_index > replica->commit_index || MUTANT(5)) {
         replica->commit_index = commit_index;
     }
 }

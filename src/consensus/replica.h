@@ -96,7 +96,8 @@ enum conclave_code replica_identity(struct log *log, struct replica_identity *id
 
 /* Starts a replica: catches the state up with what the log is known to have committed, then takes
  * part. WRONG_CLUSTER when log and state differ in cluster; CONFIG when node_id is not the disk's;
- * NO_MEMORY, IO, CORRUPT. */
+ * INTERNAL when the state knows of committed entries that the log does not have: never make it anew
+ * then; NO_MEMORY, IO, CORRUPT. */
 enum conclave_code replica_open(const struct replica_config *config, struct replica **replica)
     MUST_USE;
 

@@ -52,7 +52,9 @@ out:
     return rv;
 }
 
-/* The state must be one that this log leads to. */
+/* The state must be one that this log leads to. If it is sound and is not, the log has lost entries
+ * that were committed (it was cut, or put back from a copy). That is INTERNAL, not CORRUPT: the
+ * state is the only witness, and a node that made it anew would take part without them. */
 static enum conclave_code check_state(struct replica *replica, uint64_t last_index)
 {
     const struct state *state = &replica->state;
@@ -62,7 +64,7 @@ static enum conclave_code check_state(struct replica *replica, uint64_t last_ind
     if (state->applied_index > last_index) {
         LOG_ERROR("the log is shorter than the state", FIELD_U64("last_index", last_index),
                   FIELD_U64("applied_index", state->applied_index));
-        return CONCLAVE_CORRUPT;
+        return CONCLAVE_INTERNAL;
     }
     uint64_t term;
     enum log_entry_type type;
@@ -71,11 +73,14 @@ static enum conclave_code check_state(struct replica *replica, uint64_t last_ind
     if (rv != CONCLAVE_OK) {
         return rv == CONCLAVE_NOT_FOUND ? CONCLAVE_CORRUPT : rv;
     }
-    if (term != state->applied_term || state->configuration_index == 0) {
+    if (state->configuration_index == 0) {
+        return CONCLAVE_CORRUPT;
+    }
+    if (term != state->applied_term) {
         LOG_ERROR("log and state differ in the term of the last applied entry",
                   FIELD_U64("applied_index", state->applied_index), FIELD_U64("log_term", term),
                   FIELD_U64("state_term", state->applied_term));
-        return CONCLAVE_CORRUPT;
+        return CONCLAVE_INTERNAL;
     }
     return CONCLAVE_OK;
 }

@@ -158,5 +158,19 @@ check 'all of it' has_line conclave.out Alice
 kill -TERM "$pid"
 check 'stops' ended_with "$pid" 0
 
+# --- a log put back from a copy: the state knows what it has lost, and must not be thrown away for it ---
+cp "$data/log/data.mdb" "$directory/copy.mdb"
+start five --node-id 1 --data-dir "$data"
+check 'starts once more' wait_for 20 started five
+check 'takes another command' conclave member update alice --name Alicia
+kill -9 "$pid"
+check 'killed again' ended_with "$pid" 137
+cp "$directory/copy.mdb" "$data/log/data.mdb"
+for try in first second; do
+    run --node-id 1 --data-dir "$data" --log-file "$directory/$try.log"
+    check "an older log is refused, $try try" said 1 "conclaved: $data: *"
+    check "and why is said, $try try" has_line "$try.log" 'the log is shorter than the state'
+done
+
 printf '%d failed\n' "$failures"
 [[ $failures == 0 ]]

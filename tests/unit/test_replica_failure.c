@@ -232,7 +232,7 @@ static void test_disks_that_do_not_fit_are_refused(void **state)
     assert_int_equal(
         replica_bootstrap(empty, buffer_slice(&world->genesis), 1, &world->nodes[1].random, &error),
         CONCLAVE_OK);
-    assert_int_equal(try_open(world, 1, 1, empty, kv), CONCLAVE_CORRUPT);
+    assert_int_equal(try_open(world, 1, 1, empty, kv), CONCLAVE_INTERNAL);
     /* As long, but of another term at the last applied entry. */
     struct replica_status status = status_of(world, 2);
     const struct log_entry other = {99, LOG_ENTRY_BARRIER, slice_of("12345678", 8)};
@@ -240,7 +240,7 @@ static void test_disks_that_do_not_fit_are_refused(void **state)
         assert_int_equal(log_append(empty, index, &other, 1), CONCLAVE_OK);
     }
     assert_int_equal(log_save_vote(empty, (struct log_vote){.term = 99}), CONCLAVE_OK);
-    assert_int_equal(try_open(world, 1, 1, empty, kv), CONCLAVE_CORRUPT);
+    assert_int_equal(try_open(world, 1, 1, empty, kv), CONCLAVE_INTERNAL);
     /* Terms that go back, or that are above the saved one. */
     struct kv *fresh;
     assert_int_equal(kv_memory_open(&fresh), CONCLAVE_OK);
@@ -383,6 +383,46 @@ static void test_every_allocation_may_fail(void **state)
 
 /* --- Peers --- */
 
+/* A barrier of `term` at 3, from a leader of that term who says that all is committed. */
+static void inject_barrier(struct world *world, unsigned from, unsigned to, uint64_t term)
+{
+    struct buffer entries;
+    struct buffer message;
+    buffer_init(&entries, LIMIT_FRAME_BYTES);
+    buffer_init(&message, LIMIT_FRAME_BYTES);
+    message_write_entry(&entries, term, RAFT_BARRIER, slice_of("12345678", 8));
+    const struct raft_append_entries append = {
+        .term = term, .prev_log_index = 2, .prev_log_term = 1, .leader_commit = 3};
+    message_write_append(&message, &append, buffer_slice(&entries), 1);
+    assert_int_equal(message.status, CONCLAVE_OK);
+    world_inject(world, from, to, buffer_slice(&message));
+    buffer_close(&message);
+    buffer_close(&entries);
+}
+
+/* Not CORRUPT: the host would make the state anew, and then the node would let them be replaced. */
+static void test_committed_entries_are_not_replaced(void **state)
+{
+    (void)state;
+    struct world *world = open_world(3);
+    assert_int_equal(world_start(world, 1), CONCLAVE_OK);
+    inject_barrier(world, 2, 1, 5);
+    world_run(world, 10);
+    assert_int_equal(status_of(world, 1).applied_index, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        inject_barrier(world, 3, 1, 6);
+        world_run(world, 10);
+        assert_inert(world, 1, CONCLAVE_INTERNAL);
+        uint64_t term;
+        enum log_entry_type type;
+        assert_int_equal(log_read_header(world->nodes[1].log, 3, &term, &type), CONCLAVE_OK);
+        assert_int_equal(term, 5);
+        world_crash(world, 1);
+        assert_int_equal(world_start(world, 1), CONCLAVE_OK);
+    }
+    close_world(world);
+}
+
 static void test_garbage_from_peers_is_counted_and_dropped(void **state)
 {
     (void)state;
@@ -431,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_bootstrap_checks_genesis),
         cmocka_unit_test(test_first_nodes_have_the_same_log_and_their_own_identity),
         cmocka_unit_test(test_every_allocation_may_fail),
+        cmocka_unit_test(test_committed_entries_are_not_replaced),
         cmocka_unit_test(test_garbage_from_peers_is_counted_and_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
