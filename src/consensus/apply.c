@@ -2,6 +2,7 @@
 #include "consensus/apply.h"
 
 #include "base/memory.h"
+#include "base/mutant.h"
 #include "codec/envelope.h"
 #include "consensus/driver.h"
 #include "consensus/forward.h"
@@ -275,7 +276,7 @@ void apply_run(struct replica *replica)
 {
     for (unsigned i = 0; !replica->failed; i++) {
         /* The commit index may run ahead of what is stored here. */
-        uint64_t last_index = replica->commit_index;
+        uint64_t last_index = MUTANT(2) ? replica->raft.last_stored : replica->commit_index;
         if (last_index > replica->raft.last_stored) {
             last_index = replica->raft.last_stored;
         }

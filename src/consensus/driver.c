@@ -1,8 +1,8 @@
 /* raft_step and its effects. */
 #include "consensus/driver.h"
 
-#include "base/mutant.h"
 #include "base/logger.h"
+#include "base/mutant.h"
 #include "consensus/core.h"
 #include "consensus/outbound.h"
 

@@ -1,6 +1,7 @@
 /* Forwarding. */
 #include "consensus/forward.h"
 
+#include "base/mutant.h"
 #include "consensus/batch.h"
 
 #define WINDOW_ATTEMPTS 64u
@@ -215,7 +216,7 @@ static void expire_waiter(void *context, const struct pending_record *record,
                           const struct pending_waiter *waiter)
 {
     struct replica *replica = context;
-    bool left = record->proposed || record->forwards > 0;
+    bool left = !MUTANT(28) && (record->proposed || record->forwards > 0);
     tell(replica, waiter->token, left ? CONCLAVE_UNKNOWN_OUTCOME : CONCLAVE_NO_LEADER,
          (struct slice){0});
 }

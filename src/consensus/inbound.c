@@ -2,6 +2,7 @@
 #include "consensus/inbound.h"
 
 #include "base/logger.h"
+#include "base/mutant.h"
 #include "consensus/driver.h"
 #include "consensus/forward.h"
 
@@ -88,7 +89,7 @@ static void receive_append(struct replica *replica, uint64_t node_id,
                            const struct raft_message *message)
 {
     const struct raft_append_entries *append = &message->append_entries;
-    if (append->term < raft_current_term(&replica->raft)) {
+    if (!MUTANT(33) && append->term < raft_current_term(&replica->raft)) {
         refuse_append(replica, node_id, append);
         return;
     }
@@ -102,7 +103,7 @@ static void receive_append(struct replica *replica, uint64_t node_id,
     unsigned first = 0;
     do {
         unsigned end = first + 1;
-        while (end < append->n_entries && append->entries[end].type != RAFT_CHANGE) {
+        while (end < append->n_entries && (MUTANT(8) || append->entries[end].type != RAFT_CHANGE)) {
             end++;
         }
         unsigned count = append->n_entries == 0 ? 0 : end - first;
@@ -123,7 +124,7 @@ static void receive_append_result(struct replica *replica, uint64_t node_id,
     raft_index match_index;
     /* M4: a rejection at or below what the peer is known to have is old; the core would take it
      * and send what the peer has committed. */
-    if (result->rejected > 0 && replica_leads(replica) &&
+    if (!MUTANT(6) && result->rejected > 0 && replica_leads(replica) &&
         result->term == raft_current_term(&replica->raft) &&
         raft_match_index(&replica->raft, node_id, &match_index) == 0 &&
         result->rejected <= match_index) {

@@ -1,6 +1,7 @@
 /* Changes of the raft configuration, one server at a time (Ongaro, "Consensus: Bridging Theory and
  * Practice", chapter 4). */
 #include "base/logger.h"
+#include "base/mutant.h"
 #include "consensus/batch.h"
 #include "consensus/core.h"
 #include "consensus/driver.h"
@@ -15,7 +16,7 @@ static bool may_change(struct replica *replica)
     if (raft->configuration_uncommitted_index != 0 || raft_transferee(raft) != 0) {
         return false;
     }
-    for (unsigned i = 0; i < raft->configuration.n; i++) {
+    for (unsigned i = 0; !MUTANT(9) && i < raft->configuration.n; i++) {
         raft_index match_index = 0;
         if (raft->configuration.servers[i].role != RAFT_VOTER) {
             continue;

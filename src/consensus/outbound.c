@@ -1,6 +1,8 @@
 /* Outgoing raft messages. */
 #include "consensus/outbound.h"
 
+#include "base/mutant.h"
+
 /* Packs entries into replica->entries until LIMIT_APPEND_BYTES is reached, at least one. */
 struct packing {
     struct replica *replica;
@@ -94,7 +96,8 @@ void outbound_send(struct replica *replica, const struct raft_message *message)
         copy = *message;
         /* M2: the core echoes the term of a refused pre-vote, so that a candidate with an older
          * term never learns ours, and two nodes can refuse each other for ever. */
-        if (copy.request_vote_result.pre_vote && !copy.request_vote_result.vote_granted &&
+        if (!MUTANT(7) && copy.request_vote_result.pre_vote &&
+            !copy.request_vote_result.vote_granted &&
             copy.request_vote_result.term < raft_current_term(&replica->raft)) {
             copy.request_vote_result.term = raft_current_term(&replica->raft);
             replica->mitigations[2]++;

@@ -2,6 +2,7 @@
 #include "consensus/read.h"
 
 #include "base/memory.h"
+#include "base/mutant.h"
 #include "consensus/core.h"
 #include "consensus/driver.h"
 
@@ -121,7 +122,7 @@ static bool round_has_majority(const struct replica *replica)
     for (unsigned i = 0; i < reads->voted_count; i++) {
         votes += configuration_is_voter(configuration, reads->voted[i]);
     }
-    return votes > configuration_voters(configuration) / 2;
+    return MUTANT(14) || votes > configuration_voters(configuration) / 2;
 }
 
 static void start_round(struct replica *replica)
@@ -179,7 +180,7 @@ void read_run(struct replica *replica)
     if (reads->waiting.first == NULL) {
         return;
     }
-    if (leads && replica_leads_ready(replica)) {
+    if (leads && (MUTANT(17) || replica_leads_ready(replica))) {
         start_round(replica);
         if (round_has_majority(replica)) {
             replica->work_pending = true; /* the only voter: served by the next event */
@@ -200,7 +201,7 @@ static void tell(struct replica *replica, const struct read_request *request,
 
 static bool serve_one(struct replica *replica, struct read_request *request)
 {
-    if (request->index > replica->state.applied_index) {
+    if (!MUTANT(16) && request->index > replica->state.applied_index) {
         return false;
     }
     tell(replica, request, CONCLAVE_OK);
@@ -297,7 +298,7 @@ uint64_t read_deadline_ms(const struct replica *replica)
 void read_ping(struct replica *replica, uint64_t node_id, const struct message_read_round *ping)
 {
     /* Only a node of the same term vouches that no later leader is known to it. */
-    if (raft_current_term(&replica->raft) != ping->term) {
+    if (!MUTANT(15) && raft_current_term(&replica->raft) != ping->term) {
         return;
     }
     message_write_read_round(&replica->message, MESSAGE_READ_PONG, ping);

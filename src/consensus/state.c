@@ -2,6 +2,7 @@
  * configuration]. */
 #include "consensus/state.h"
 
+#include "base/mutant.h"
 #include "codec/reader.h"
 #include "codec/writer.h"
 
@@ -67,7 +68,7 @@ enum conclave_code state_save(struct kv_transaction *transaction, const struct s
     buffer_init(&value, KV_VALUE_BYTES);
     codec_write_array(&value, STATE_ELEMENTS);
     codec_write_u64(&value, STATE_VERSION);
-    codec_write_u64(&value, state->applied_index);
+    codec_write_u64(&value, state->applied_index - MUTANT(18));
     codec_write_u64(&value, state->applied_term);
     codec_write_bytes(&value, slice_of(state->digest, sizeof state->digest));
     codec_write_u64(&value, state->configuration_index);

@@ -2,6 +2,7 @@
 #include "consensus/writer.h"
 
 #include "base/memory.h"
+#include "base/mutant.h"
 #include "consensus/core.h"
 #include "consensus/driver.h"
 
@@ -37,7 +38,7 @@ void writer_entries(struct writer *writer, uint64_t first_index)
     if (writer->next_index > first_index) {
         writer->next_index = first_index;
     }
-    if (writer->active && writer->acknowledge >= first_index) {
+    if (!MUTANT(29) && writer->active && writer->acknowledge >= first_index) {
         writer->acknowledge = first_index - 1;
     }
 }
@@ -65,6 +66,14 @@ static enum conclave_code reserve(struct writer *writer, size_t count)
     writer->held = held;
     writer->capacity = count;
     return CONCLAVE_OK;
+}
+
+/* Tells the core that what is up to `index` is durable. */
+static void acknowledge(struct replica *replica, uint64_t index)
+{
+    struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES,
+                               .persisted_entries = {.index = index}};
+    driver_must_step(replica, &event, "the raft core refused stored entries");
 }
 
 void writer_start(struct replica *replica)
@@ -99,20 +108,20 @@ void writer_start(struct replica *replica)
     writer->next_index = first + count;
     const struct replica_host *host = replica->config.host;
     host->persist(host->context, &writer->write);
+    if (MUTANT(1)) {
+        acknowledge(replica, writer->acknowledge);
+    }
 }
 
 void writer_done(struct replica *replica)
 {
     struct writer *writer = &replica->writer;
     ASSERT(writer->active);
-    uint64_t acknowledge = writer->acknowledge;
+    uint64_t stored = writer->acknowledge;
     writer->active = false;
     release_held(writer);
     /* Trimmed to nothing, or to what an earlier write acknowledged: nothing new is stored. */
-    if (acknowledge <= replica->raft.last_stored) {
-        return;
+    if (stored > replica->raft.last_stored) {
+        acknowledge(replica, stored);
     }
-    struct raft_event event = {.type = RAFT_PERSISTED_ENTRIES,
-                               .persisted_entries = {.index = acknowledge}};
-    driver_must_step(replica, &event, "the raft core refused stored entries");
 }

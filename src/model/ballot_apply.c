@@ -1,6 +1,7 @@
 /* ballot.cast. See ballot.h. */
 #include <sodium.h>
 
+#include "base/mutant.h"
 #include "model/ballot_check.h"
 #include "model/events.h"
 
@@ -58,7 +59,8 @@ static enum conclave_code check_poll(struct model_context *context, const struct
         return refuse(context, CONCLAVE_POLL_CLOSED, "poll \"%.*s\" is %s",
                       TEXT_ARGUMENTS(poll->id), poll_state_name(poll->state));
     }
-    if (context->head.time_ms > poll->closes_at_ms) {
+    uint64_t time_ms = MUTANT(20) ? body->claimed_at_ms : context->head.time_ms + MUTANT(21);
+    if (time_ms > poll->closes_at_ms) {
         return refuse(context, CONCLAVE_POLL_CLOSED, "poll \"%.*s\" closed at %llu, it is %llu",
                       TEXT_ARGUMENTS(poll->id), (unsigned long long)poll->closes_at_ms,
                       (unsigned long long)context->head.time_ms);
@@ -81,7 +83,7 @@ static enum conclave_code check_revote(struct model_context *context, const stru
     }
     for (uint32_t i = 0; i < poll->question_count; i++) {
         bool answered = ballot_answers(&earlier->answers[i]) || ballot_answers(&later->answers[i]);
-        if (answered && !poll->questions[i].policy.revote_allowed) {
+        if (!MUTANT(22) && answered && !poll->questions[i].policy.revote_allowed) {
             return refuse(context, CONCLAVE_BALLOT_FINAL,
                           "question \"%.*s\" takes one ballot a member: "
                           "the one of log index %llu stands",
@@ -141,7 +143,7 @@ static enum conclave_code accept_ballot(struct model_context *context,
                                         const struct ballot *earlier, const struct ballot *ballot)
 {
     if (earlier != NULL) {
-        count_answers(poll, voter, earlier, tally_remove);
+        count_answers(poll, voter, earlier, MUTANT(19) ? tally_add : tally_remove);
     } else {
         count_voter(poll, voter);
     }

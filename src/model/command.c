@@ -14,6 +14,7 @@
 
 #include <sodium.h>
 
+#include "base/mutant.h"
 #include "model/ballot.h"
 #include "model/cluster.h"
 #include "model/member.h"
@@ -111,7 +112,7 @@ static enum conclave_code check_author(struct model_context *context,
                                        const struct command_kind *kind,
                                        const struct command *command)
 {
-    if (kind->who == AUTHOR_VOTER) {
+    if (kind->who == AUTHOR_VOTER && !MUTANT(13)) {
         return CONCLAVE_OK;
     }
     if (!command->author_active) {
@@ -129,7 +130,7 @@ static enum conclave_code check_author(struct model_context *context,
 static enum conclave_code load_author(struct model_context *context,
                                       const struct command_kind *kind, struct command *command)
 {
-    if (kind->who == AUTHOR_VOTER) {
+    if (kind->who == AUTHOR_VOTER && !MUTANT(13)) {
         return CONCLAVE_OK;
     }
     struct member author;
@@ -185,7 +186,7 @@ static enum conclave_code repeat(struct model_context *context, const struct env
                                  const uint8_t hash[REPLY_HASH_BYTES],
                                  const struct stored_reply *first)
 {
-    if (memcmp(first->hash, hash, REPLY_HASH_BYTES) != 0) {
+    if (!MUTANT(11) && memcmp(first->hash, hash, REPLY_HASH_BYTES) != 0) {
         return conclude(context, envelope,
                         refuse(context, CONCLAVE_NONCE_REUSED,
                                "another command of \"%.*s\" had this nonce",
@@ -244,7 +245,7 @@ static enum conclave_code apply_envelope(struct model_context *context,
     if (code != CONCLAVE_OK) {
         return code;
     }
-    if (envelope->not_after_ms < context->head.time_ms) {
+    if (!MUTANT(12) && envelope->not_after_ms < context->head.time_ms) {
         return conclude(context, envelope,
                         refuse(context, CONCLAVE_EXPIRED, "not_after %llu has passed: it is %llu",
                                (unsigned long long)envelope->not_after_ms,
@@ -253,7 +254,8 @@ static enum conclave_code apply_envelope(struct model_context *context,
     uint8_t hash[REPLY_HASH_BYTES];
     struct stored_reply first;
     crypto_hash_sha256(hash, envelope->bytes.data, envelope->bytes.size);
-    code = reply_load(context->transaction, envelope->nonce, command.author, &first);
+    code = MUTANT(10) ? CONCLAVE_NOT_FOUND
+                      : reply_load(context->transaction, envelope->nonce, command.author, &first);
     if (code == CONCLAVE_OK) {
         return repeat(context, envelope, hash, &first);
     }

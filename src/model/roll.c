@@ -1,6 +1,7 @@
 /* See roll.h. */
 #include "model/roll.h"
 
+#include "base/mutant.h"
 #include "model/member.h"
 
 #define ROLL_VERSION      1u
@@ -200,7 +201,7 @@ static bool is_expert(const struct member *member, struct slice domain)
 /* What the member is on the poll's roll; the sums are raised. False when it is not on it. */
 static bool enrol(struct poll *poll, const struct member *member, struct roll_voter *voter)
 {
-    if (member->status != MEMBER_ACTIVE) {
+    if (!MUTANT(30) && member->status != MEMBER_ACTIVE) {
         return false;
     }
     *voter = (struct roll_voter){.member = member->number,

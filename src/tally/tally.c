@@ -3,6 +3,8 @@
 
 #include <conclave/limits.h>
 
+#include "base/mutant.h"
+
 /* Every figure of a tally. */
 #define FIGURES(X)      \
     X(yes_heads)        \
@@ -136,7 +138,7 @@ static void decide_support(const struct tally *tally, const struct tally_rule *r
         /* Below one half a minority may carry, and a tie is more than was asked for. */
         tie_matters = (uint64_t)rule->pass.numerator * 2 >= rule->pass.denominator;
     }
-    bool tie = tie_matters && tally->yes_weight == tally->no_weight;
+    bool tie = !MUTANT(24) && tie_matters && tally->yes_weight == tally->no_weight;
     verdict->support_passes =
         verdict->support > 0 && !tie &&
         tally_share_reaches(verdict->support, verdict->support_of, rule->pass, rule->comparison);
@@ -145,8 +147,8 @@ static void decide_support(const struct tally *tally, const struct tally_rule *r
 static void decide_quorum(const struct tally *tally, const struct tally_rule *rule,
                           const struct tally_roll *roll, struct tally_verdict *verdict)
 {
-    uint64_t heads = tally->yes_heads + tally->no_heads + tally->abstain_heads +
-                     tally->scored_heads;
+    uint64_t heads = tally->yes_heads + tally->no_heads + tally->scored_heads +
+                     (MUTANT(25) ? 0 : tally->abstain_heads);
     uint64_t weight = tally->yes_weight + tally->no_weight + tally->abstain_weight +
                       tally->scored_weight;
     ASSERT(heads <= roll->heads && weight <= roll->weight);
@@ -167,8 +169,8 @@ static void decide_veto(const struct tally *tally, const struct tally_rule *rule
     ASSERT(tally->veto_heads <= tally->veto_class_heads);
     ASSERT(tally->veto_class_heads <= roll->veto_heads && roll->veto_heads <= roll->heads);
     verdict->veto_have = tally->veto_heads;
-    verdict->veto_of = rule->veto_share_of == TALLY_OF_ROLL ? roll->veto_heads
-                                                            : tally->veto_class_heads;
+    bool of_roll = MUTANT(23) || rule->veto_share_of == TALLY_OF_ROLL;
+    verdict->veto_of = of_roll ? roll->veto_heads : tally->veto_class_heads;
     verdict->veto_rejects = tally_share_reaches(verdict->veto_have, verdict->veto_of,
                                                 rule->veto_reject, TALLY_AT_LEAST);
     verdict->veto_revises = !verdict->veto_rejects &&
