@@ -47,8 +47,8 @@ struct client_call {
 enum conclave_code client_run(struct conclave_client *client, const struct client_call *call,
                               struct slice *result) MUST_USE;
 
-/* One try at one endpoint: connects if need be. `wait_ms` bounds it, connecting included, and is
- * told to the node. */
+/* One try at one endpoint: connects if need be. `wait_ms` bounds it, connecting included; the node
+ * is told a little less, so that its own answer still comes in time. */
 void client_try(struct conclave_client *client, struct client_endpoint *endpoint,
                 struct client_connection *connection, const struct client_call *call,
                 uint64_t wait_ms, struct client_rpc_outcome *outcome);

@@ -7,12 +7,13 @@
 #include "base/clock.h"
 #include "codec/writer.h"
 
-#define TRY_LEAST_MS                                                             \
-    1000u /* one endpoint gets at least this long, or a third of the call's time \
-           */
-#define TRY_SHARE        3u
-#define CONNECT_MOST_MS  3000u /* of that, connecting gets no more than this */
-#define ANSWER_GRACE_MS  250u  /* we wait this much longer than the node was told to */
+/* Of the first round, where a node may hang: what is sent goes to another node soon. Of later ones,
+ * and where a command goes to a node that answered already: time enough for a slow cluster. */
+#define TRY_FIRST_MS     1000u
+#define TRY_LEAST_MS     1000u
+#define TRY_SHARE        3u    /* a later try gets this share of the call's time, or the least */
+#define CONNECT_MOST_MS  3000u /* of a try, connecting gets no more than this */
+#define ANSWER_GRACE_MS  250u  /* the node is told to answer this much earlier than we wait */
 #define BACKOFF_FIRST_MS 40u
 #define BACKOFF_MOST_MS  1000u
 
@@ -72,7 +73,8 @@ void client_try(struct conclave_client *client, struct client_endpoint *endpoint
     }
     struct buffer params;
     buffer_init(&params, LIMIT_FRAME_BYTES);
-    write_params(&params, call->params, least(wait_ms, LIMIT_REQUEST_TIMEOUT_MS));
+    write_params(&params, call->params,
+                 least(wait_ms - least(wait_ms / 4, ANSWER_GRACE_MS), LIMIT_REQUEST_TIMEOUT_MS));
     if (params.status != CONCLAVE_OK) {
         outcome->code = params.status;
         snprintf(outcome->message, sizeof outcome->message, "%s",
@@ -80,8 +82,7 @@ void client_try(struct conclave_client *client, struct client_endpoint *endpoint
     } else {
         client->last_msgid++;
         outcome->code = client_rpc_call(connection, client->last_msgid, call->method,
-                                        buffer_slice(&params), start_ms + wait_ms + ANSWER_GRACE_MS,
-                                        outcome);
+                                        buffer_slice(&params), start_ms + wait_ms, outcome);
     }
     buffer_close(&params);
 done:
@@ -204,6 +205,20 @@ static enum conclave_code final_answer(struct conclave_client *client,
     return client_fail(client, outcome->code, endpoint->address.text, outcome->message);
 }
 
+/* How long the next try may take. */
+static uint64_t try_ms(const struct conclave_client *client, const struct client_call *call,
+                       const struct seen *seen, uint64_t total_ms)
+{
+    const struct client_endpoint *endpoint = &client->endpoints[client->current];
+    bool others = client->endpoint_count > 1 && seen->failures < client->endpoint_count;
+    bool answered_before = call->command && client_connection_is_open(&endpoint->connection);
+    if (others && !answered_before) {
+        return least(TRY_FIRST_MS, total_ms / client->endpoint_count);
+    }
+    uint64_t share_ms = total_ms / TRY_SHARE;
+    return (share_ms < TRY_LEAST_MS ? TRY_LEAST_MS : share_ms) + ANSWER_GRACE_MS;
+}
+
 enum conclave_code client_run(struct conclave_client *client, const struct client_call *call,
                               struct slice *result)
 {
@@ -212,7 +227,6 @@ enum conclave_code client_run(struct conclave_client *client, const struct clien
     struct seen seen = {0};
     uint64_t start_ms = client_now_ms();
     uint64_t total_ms = call->deadline_ms > start_ms ? call->deadline_ms - start_ms : 1;
-    uint64_t share_ms = total_ms / TRY_SHARE < TRY_LEAST_MS ? TRY_LEAST_MS : total_ms / TRY_SHARE;
     for (size_t i = 0; i < client->endpoint_count; i++) {
         client->endpoints[i].why[0] = '\0';
     }
@@ -224,8 +238,8 @@ enum conclave_code client_run(struct conclave_client *client, const struct clien
         uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
         struct client_endpoint *endpoint = &client->endpoints[client->current];
         struct client_rpc_outcome outcome;
-        client_try(client, endpoint, &endpoint->connection, call, least(share_ms, left_ms),
-                   &outcome);
+        client_try(client, endpoint, &endpoint->connection, call,
+                   least(try_ms(client, call, &seen, total_ms), left_ms), &outcome);
         if (judge(client, call, &outcome, &seen)) {
             if (outcome.code != CONCLAVE_OK) {
                 return final_answer(client, call, &seen, endpoint, &outcome);

@@ -1,7 +1,7 @@
 /* Events: a connection of its own, so that answers and events never mix. */
 #include "client/client.h"
 
-#define WATCH_TRY_MS 3000u
+#define WATCH_TRY_MS 1000u
 
 static enum conclave_code read_index(struct slice result, uint64_t *index)
 {
