@@ -5,6 +5,12 @@
 #include "text.h"
 
 #define OPTION_COLUMN 26u
+#define OVERVIEW_EXAMPLES                                                               \
+    "conclave status\n"                                                                 \
+    "conclave proposal submit P-001 --title 'Use BLAKE3' --file p-001.md\n"             \
+    "conclave poll open lunch --title Lunch --for 1h --question 'pizza,title=Pizza?'\n" \
+    "conclave vote lunch pizza=yes\n"                                                   \
+    "conclave tally lunch\n"
 
 /* Words of `text` filled into lines from `column` on; the cursor stands there already. */
 static void fill(const struct output *output, size_t column, const char *text)
@@ -80,6 +86,8 @@ void cli_help_overview(const struct output *output)
     }
     print_title(output, "options of every command:");
     print_options(output, cli_global_options);
+    print_title(output, "examples:");
+    output_block(output, 2, OVERVIEW_EXAMPLES);
     print_title(output, "exit status:");
     fill(output, 0,
          "0 done, 1 other failure, 2 usage or configuration, 3 not found, 4 not allowed, 5 no "
@@ -101,6 +109,10 @@ void cli_help_group(const struct output *output, const struct command_group *gro
     print_title(output, "commands:");
     for (size_t i = 0; i < group->command_count; i++) {
         print_entry(output, group->commands[i].verb, 15, group->commands[i].summary);
+    }
+    print_title(output, "examples:");
+    for (size_t i = 0; i < group->command_count; i++) {
+        output_block(output, 2, group->commands[i].examples);
     }
     output_print(output, OUTPUT_PLAIN, "\n`conclave help %s %s` tells more about one.\n",
                  group->name, group->commands[0].verb);
