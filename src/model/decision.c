@@ -137,15 +137,15 @@ enum conclave_code decision_note_superseding(struct model_context *context, stru
     return store_put(context->transaction, &key, record);
 }
 
-/* The new question is decided: the link stands. Cancelled: the decision may be superseded by
- * another poll. */
+/* The new question is decided: the link stands. Cancelled or without a quorum it decided nothing,
+ * and another poll may supersede the decision. */
 static enum conclave_code settle_superseding(struct model_context *context, const struct poll *poll,
                                              const struct poll_question *question,
-                                             enum poll_closed_by by)
+                                             enum tally_outcome outcome)
 {
     struct key key;
     key_of_id(&key, KEY_SUPERSEDES, question->supersedes);
-    if (by == POLL_BY_CANCEL) {
+    if (outcome == TALLY_CANCELLED || outcome == TALLY_NO_QUORUM) {
         return store_remove(context->transaction, &key);
     }
     enum conclave_code code =
@@ -201,7 +201,7 @@ static enum conclave_code decide(struct model_context *context, const struct pol
     decision_key(&key, KEY_DECISION, poll->id, question->id);
     enum conclave_code code = store_put(context->transaction, &key, record);
     if (code == CONCLAVE_OK && question->supersedes.size > 0) {
-        code = settle_superseding(context, poll, question, by);
+        code = settle_superseding(context, poll, question, verdict.outcome);
     }
     if (code == CONCLAVE_OK && question->proposal.size > 0) {
         code = proposal_decided(context, question->proposal, verdict.outcome);

@@ -89,9 +89,8 @@ static enum conclave_code get_decision(const struct query *query, const struct q
         return code;
     }
     if (poll_question_find(poll, params->question) == UINT32_MAX) {
-        return query_refuse(query, CONCLAVE_UNKNOWN_QUESTION,
-                            "poll \"%.*s\" has no question \"%.*s\"", TEXT_ARGUMENTS(params->poll),
-                            TEXT_ARGUMENTS(params->question));
+        return query_refuse(query, CONCLAVE_NOT_FOUND, "poll \"%.*s\" has no question \"%.*s\"",
+                            TEXT_ARGUMENTS(params->poll), TEXT_ARGUMENTS(params->question));
     }
     code = decision_load(query->transaction, params->poll, params->question, &decision);
     if (code == CONCLAVE_NOT_FOUND) {

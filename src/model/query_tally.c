@@ -103,8 +103,7 @@ static enum conclave_code write_tallies(const struct query *query,
         first = poll_question_find(poll, params->question);
         count = 1;
         if (first == UINT32_MAX) {
-            return query_refuse(query, CONCLAVE_UNKNOWN_QUESTION,
-                                "poll \"%.*s\" has no question \"%.*s\"",
+            return query_refuse(query, CONCLAVE_NOT_FOUND, "poll \"%.*s\" has no question \"%.*s\"",
                                 TEXT_ARGUMENTS(params->poll), TEXT_ARGUMENTS(params->question));
         }
     }

@@ -465,15 +465,33 @@ static void closes_that_are_not_due_are_ignored(void **state)
 
 /* --- Superseding --- */
 
+#define AGAIN(poll_, rest_)                                                              \
+    "{'id': '" poll_ "', 'title': 'P', 'open_for_ms': 1000, 'questions': [{'id': 'q2', " \
+    "'policy': 'simple-majority', " rest_ "}]}"
+
+/* Nobody votes in a poll that should supersede p4/q2: that decides nothing, and the decision
+ * stands. */
+static void no_quorum_supersedes_nothing(void)
+{
+    model_ok(&fixture, "chair", "poll.open", AGAIN("n", "'proposal': 'a', 'supersedes': 'p4/q2'"));
+    model_ok(&fixture, "chair", "poll.close", "{'id': 'n'}");
+    json_t *decision = model_ask(&fixture, "decision.get", "{'poll': 'n', 'question': 'q2'}");
+    model_expect_at(decision, "outcome", "'no_quorum'");
+    json_decref(decision);
+    decision = model_ask(&fixture, "decision.get", "{'poll': 'p4', 'question': 'q2'}");
+    model_expect_at(decision, "superseded_by", "null");
+    json_decref(decision);
+    json_t *proposal = model_ask(&fixture, "proposal.get", "{'id': 'a'}");
+    model_expect_at(proposal, "stage", "'accepted'");
+    json_decref(proposal);
+}
+
 static void superseding(void **state)
 {
     (void)state;
     model_ok(&fixture, "chair", "proposal.submit", "{'id': 'a', 'title': 'T', 'body': 'b'}");
     model_ok(&fixture, "chair", "proposal.submit", "{'id': 'b', 'title': 'T', 'body': 'b'}");
     open_poll("p1", 1000, "{'id': 'q', 'proposal': 'a', 'policy': 'simple-majority'}");
-#define AGAIN(poll_, rest_)                                                              \
-    "{'id': '" poll_ "', 'title': 'P', 'open_for_ms': 1000, 'questions': [{'id': 'q2', " \
-    "'policy': 'simple-majority', " rest_ "}]}"
     model_refused(&fixture, "poll_open", "chair", "poll.open",
                   AGAIN("p2", "'title': 'T', 'supersedes': 'p1/q'"));
     vote("chair", "p1", "no");
@@ -529,6 +547,7 @@ static void superseding(void **state)
                   "{'id': 'x', 'title': 'X', 'policy': 'simple-majority', 'supersedes': 'p4/q2'}, "
                   "{'id': 'y', 'title': 'Y', 'policy': 'simple-majority', "
                   "'supersedes': 'p4/q2'}]}");
+    no_quorum_supersedes_nothing();
     /* cancelled: back to what it was */
     model_ok(&fixture, "chair", "poll.open", AGAIN("p5", "'proposal': 'a', 'supersedes': 'p4/q2'"));
     model_ok(&fixture, "chair", "poll.cancel", "{'id': 'p5', 'reason': 'no need'}");

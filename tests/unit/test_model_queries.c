@@ -139,7 +139,7 @@ static void decisions_of_one_poll(void **state)
     model_ask_refused(&fixture, CONCLAVE_UNKNOWN_POLL, "decision.list", "{'poll': 'c'}");
     model_ask_refused(&fixture, CONCLAVE_BAD_REQUEST, "decision.list",
                       "{'poll': 'a', 'after': 'b/x'}");
-    model_ask_refused(&fixture, CONCLAVE_UNKNOWN_QUESTION, "decision.get",
+    model_ask_refused(&fixture, CONCLAVE_NOT_FOUND, "decision.get",
                       "{'poll': 'a', 'question': 'z'}");
     model_ask_refused(&fixture, CONCLAVE_UNKNOWN_POLL, "decision.get",
                       "{'poll': 'c', 'question': 'z'}");
