@@ -83,8 +83,8 @@ int import_load_key(struct import *import, const char *model, bool make, struct 
     return 0;
 }
 
-/* Labels of an earlier import are dropped: its roll is frozen, and a member has room for a few
- * only. */
+/* The member's labels and those of this import. A member has room for a few only: when there is
+ * none, those of earlier imports go, whose rolls are frozen. */
 static void write_classes(struct import *import, struct body *body, const char *model,
                           const json_t *present)
 {
@@ -96,12 +96,16 @@ static void write_classes(struct import *import, struct body *body, const char *
         codec_write_text(&labels, import->general_class);
         count++;
     }
+    bool full = json_array_size(present) + count > LIMIT_CLASSES;
     size_t i;
     const json_t *label;
     json_array_foreach(present, i, label)
     {
         const char *text = json_string_value(label);
-        if (text != NULL && strncmp(text, "minutes:", 8) != 0) {
+        bool imported = text != NULL && strncmp(text, "minutes:", 8) == 0;
+        bool ours = text != NULL && (strcmp(text, import->voters_class) == 0 ||
+                                     strcmp(text, import->general_class) == 0);
+        if (text != NULL && !ours && !(imported && full)) {
             codec_write_text(&labels, text);
             count++;
         }

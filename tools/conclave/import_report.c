@@ -293,6 +293,14 @@ static void print_report(const struct import *import, const json_t *report)
                  ": %zu ballots on %zu questions, poll %s (%" PRIu64 " ballots cast now)\n",
                  import->minutes.ballot_count, json_array_size(questions), import->poll,
                  import->ballots_made);
+    if (import->members_made > 0) {
+        output_print(output, OUTPUT_NOTICE,
+                     "%" PRIu64
+                     " members were admitted: they are on the roll of every poll that is "
+                     "opened from now on\nwithout --class; `conclave member update ID --status "
+                     "retired` takes one off\n",
+                     import->members_made);
+    }
     print_rule(output, json_object_get(report, "took"));
     print_questions(output, questions);
     print_chain(output, json_object_get(report, "chain"));
