@@ -37,6 +37,7 @@ run() {
 }
 
 said() { # STATUS PATTERN: one line, of this form, and this exit status
+    # shellcheck disable=SC2053 # $2 is a pattern
     if [[ $status == "$1" && $line == $2 && $line != *$'\n'* ]]; then
         return 0
     fi
