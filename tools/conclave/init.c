@@ -4,12 +4,14 @@
  * padding) of the signed genesis command. Every node is started with the same file; the cluster's
  * id is the hash of what is in it.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sodium.h>
 #include <sys/stat.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +25,7 @@
 #include "key.h"
 
 #define NOT_AFTER_AHEAD_MS LIMIT_NOT_AFTER_AHEAD_MS
+#define INI_LINE_BYTES     198 /* conclaved reads no longer line (inih's INI_MAX_LINE is 200) */
 
 struct init_node {
     uint64_t id;
@@ -65,6 +68,34 @@ static bool parse_node(const char *text, struct init_node *node)
            client_address_parse(&address, node->client) == CONCLAVE_OK;
 }
 
+/* Until connections are encrypted a node listens on and dials loopback addresses only, and
+ * addresses are numbers: conclaved refuses what this refuses. */
+static bool is_loopback(const char *text)
+{
+    struct client_address address;
+    struct in_addr four;
+    struct in6_addr six;
+    if (client_address_parse(&address, text) != CONCLAVE_OK) {
+        return false;
+    }
+    return (inet_pton(AF_INET, address.host, &four) == 1 && ntohl(four.s_addr) >> 24 == 127) ||
+           (inet_pton(AF_INET6, address.host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six));
+}
+
+static int check_loopback(struct cli *cli, const struct init_node *node)
+{
+    const char *const texts[] = {node->peer, node->client};
+    for (size_t i = 0; i < 2; i++) {
+        if (!is_loopback(texts[i])) {
+            return cli_usage(cli,
+                             "--node %llu: %s is no loopback address: connections are not "
+                             "encrypted yet, so nodes use 127.0.0.0/8 and [::1] only, as numbers",
+                             (unsigned long long)node->id, texts[i]);
+        }
+    }
+    return 0;
+}
+
 static int check_distinct(struct cli *cli, const struct init *init)
 {
     for (size_t i = 0; i < init->node_count; i++) {
@@ -103,6 +134,10 @@ static int take_nodes(struct cli *cli, struct init *init)
                              "--node %s: not NUMBER=PEER_ADDRESS,CLIENT_ADDRESS, such as "
                              "1=127.0.0.1:7101,127.0.0.1:7201",
                              text);
+        }
+        int status = check_loopback(cli, &init->nodes[i]);
+        if (status != 0) {
+            return status;
         }
     }
     init->node_count = count;
@@ -277,6 +312,22 @@ static int write_configuration(struct cli *cli, const struct init *init, size_t 
     return write_file(cli, path, text);
 }
 
+/* conclaved must be able to read what is written about the directory. */
+static int check_lines(struct cli *cli, const struct init *init)
+{
+    for (size_t i = 0; i < init->node_count; i++) {
+        int size = snprintf(NULL, 0, "data_dir = %s/node%llu", init->directory,
+                            (unsigned long long)init->nodes[i].id);
+        if (size < 0 || size > INI_LINE_BYTES) {
+            return cli_usage(cli,
+                             "--out: the path is %d bytes too long: a line of a node's "
+                             "configuration has at most %d bytes",
+                             size - INI_LINE_BYTES, INI_LINE_BYTES);
+        }
+    }
+    return 0;
+}
+
 /* Makes the directory and its absolute name, free of what would break a line of the files. */
 static int make_directory(struct cli *cli, struct init *init)
 {
@@ -294,7 +345,7 @@ static int make_directory(struct cli *cli, struct init *init)
                          "a cluster is made once: choose another --out directory",
                          "there is a cluster in %s already", init->out);
     }
-    return 0;
+    return check_lines(cli, init);
 }
 
 static void print_next(const struct cli *cli, const struct init *init, bool made)
