@@ -8,14 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/connection.h"
 #include "commands.h"
 #include "convert.h"
 #include "format.h"
 #include "session.h"
 
-#define ASK_MOST_MS      2000u
+#define ASK_MOST_MS      1000u
 #define ELECTION_LOOKS   8u /* looks again while an election may be under way */
 #define ELECTION_LOOK_MS 250
+#define HUNG             "timed out"
 
 struct status_node {
     char node[24];
@@ -26,6 +28,7 @@ struct status_node {
 };
 
 struct status_view {
+    uint64_t deadline_ms; /* of the whole command */
     char cluster[CONCLAVE_CLUSTER_ID_BYTES * 2 + 1];
     char name[LIMIT_NAME_BYTES + 1];
     struct status_node nodes[LIMIT_ENDPOINTS];
@@ -41,10 +44,13 @@ static const char *short_reason(const struct conclave_failure *failure)
 {
     if (failure->code == CONCLAVE_UNKNOWN_OUTCOME ||
         strstr(failure->message, "timed out") != NULL) {
-        return "timed out";
+        return HUNG;
     }
     if (strstr(failure->message, "refused") != NULL) {
         return "refused";
+    }
+    if (strstr(failure->message, "does not speak") != NULL) {
+        return "does not speak Conclave's protocol";
     }
     return failure->code == CONCLAVE_UNREACHABLE     ? failure->message
            : failure->code == CONCLAVE_UNAUTHORISED  ? "unauthorised"
@@ -52,9 +58,14 @@ static const char *short_reason(const struct conclave_failure *failure)
                                                      : conclave_code_text(failure->code);
 }
 
-static uint64_t ask_ms(const struct cli *cli)
+/* How long one node may take when `to_ask` are still to be asked: a fair part of what remains. */
+static uint64_t ask_ms(const struct status_view *view, size_t to_ask)
 {
-    return cli->timeout_ms < ASK_MOST_MS ? cli->timeout_ms : ASK_MOST_MS;
+    ASSERT(to_ask > 0);
+    uint64_t now_ms = client_now_ms();
+    uint64_t left_ms = view->deadline_ms > now_ms ? view->deadline_ms - now_ms : 0;
+    uint64_t fair_ms = left_ms / to_ask;
+    return fair_ms == 0 ? 1 : fair_ms < ASK_MOST_MS ? fair_ms : ASK_MOST_MS;
 }
 
 /* One question to one endpoint of a client; NULL when it fails. */
@@ -88,9 +99,23 @@ static void name_nodes(struct status_view *view, const json_t *hello)
     view->named = view->node_count > 0;
 }
 
+/* Takes over that an endpoint hung: it is not asked a second time. */
+static void take_hung(struct status_view *view, const struct status_node *asked, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < view->node_count; j++) {
+            struct status_node *node = &view->nodes[j];
+            if (strcmp(node->address, asked[i].address) == 0 && strcmp(asked[i].why, HUNG) == 0) {
+                snprintf(node->why, sizeof node->why, "%s", asked[i].why);
+            }
+        }
+    }
+}
+
 /* Asks the endpoints in turn until one says which nodes there are. */
 static int find_nodes(struct cli *cli, struct status_view *view)
 {
+    struct status_node asked[LIMIT_ENDPOINTS];
     int status = session_connect(cli);
     if (status != 0) {
         return status;
@@ -99,13 +124,16 @@ static int find_nodes(struct cli *cli, struct status_view *view)
         struct status_node *node = &view->nodes[view->node_count++];
         snprintf(node->node, sizeof node->node, "?");
         snprintf(node->address, sizeof node->address, "%s", cli->endpoints[i]);
-        json_t *hello = ask(cli->client, i, "hello", ask_ms(cli));
+        /* the last part is for the nodes' own views */
+        json_t *hello = ask(cli->client, i, "hello", ask_ms(view, cli->endpoint_count - i + 1));
         if (hello == NULL) {
             snprintf(node->why, sizeof node->why, "%s",
                      short_reason(conclave_last_failure(cli->client)));
             continue;
         }
+        memcpy(asked, view->nodes, i * sizeof asked[0]);
         name_nodes(view, hello);
+        take_hung(view, asked, i);
         json_decref(hello);
     }
     return 0;
@@ -126,14 +154,13 @@ static void take_status(const struct status_view *view, struct status_node *node
     }
 }
 
-static void ask_node(struct cli *cli, struct conclave_client *client, struct status_view *view,
-                     size_t i)
+static void ask_node(struct conclave_client *client, struct status_view *view, size_t i)
 {
     struct status_node *node = &view->nodes[i];
     json_decref(node->status);
     node->up = false;
     node->why[0] = '\0';
-    node->status = ask(client, i, "status", ask_ms(cli));
+    node->status = ask(client, i, "status", ask_ms(view, view->node_count - i));
     if (node->status == NULL) {
         const struct conclave_failure *failure = conclave_last_failure(client);
         snprintf(node->why, sizeof node->why, "%s",
@@ -167,20 +194,24 @@ static int ask_nodes(struct cli *cli, struct status_view *view)
         endpoints[i] = view->nodes[i].address;
     }
     const struct conclave_options options = {
-        .endpoints = endpoints, .endpoint_count = view->node_count, .timeout_ms = ask_ms(cli)};
+        .endpoints = endpoints, .endpoint_count = view->node_count, .timeout_ms = ASK_MOST_MS};
     struct conclave_client *client;
     enum conclave_code code = conclave_open(&options, &client);
     if (code != CONCLAVE_OK) {
         return cli_error(cli, CONCLAVE_INTERNAL, "", "the cluster names a node without an address");
     }
     for (size_t i = 0; i < view->node_count; i++) {
-        ask_node(cli, client, view, i);
+        if (view->nodes[i].why[0] == '\0') {
+            ask_node(client, view, i);
+        }
     }
-    for (unsigned again = 0; again < ELECTION_LOOKS && may_be_electing(view); again++) {
+    for (unsigned again = 0; again < ELECTION_LOOKS && may_be_electing(view) &&
+                             client_now_ms() + 2 * ELECTION_LOOK_MS < view->deadline_ms;
+         again++) {
         (void)poll(NULL, 0, ELECTION_LOOK_MS);
         for (size_t i = 0; i < view->node_count; i++) {
             if (view->nodes[i].up) {
-                ask_node(cli, client, view, i);
+                ask_node(client, view, i);
             }
         }
     }
@@ -353,7 +384,8 @@ static void print_json(const struct output *output, const struct status_view *vi
 
 static int run_status(struct cli *cli)
 {
-    struct status_view view = {.leader = SIZE_MAX};
+    struct status_view view = {.leader = SIZE_MAX,
+                               .deadline_ms = client_now_ms() + cli->timeout_ms};
     int status = find_nodes(cli, &view);
     if (status == 0 && view.named) {
         status = ask_nodes(cli, &view);
