@@ -11,7 +11,7 @@
 
 /* Requests made ready for each second, if not told: more than a cluster on one machine takes. */
 #define ALONE_PER_SECOND   8000u
-#define BALLOTS_PER_SECOND 30000u
+#define BALLOTS_PER_SECOND 20000u
 #define READS              100000u
 
 static bool raise_file_limit(void)
