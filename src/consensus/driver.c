@@ -73,6 +73,8 @@ static void note_state(struct replica *replica)
     /* The core appends a barrier when something of earlier terms may be uncommitted: once all up to
      * here is committed, everything acknowledged before is known. */
     replica->ready_index = raft_last_index(&replica->raft);
+    /* Closes that we proposed as an earlier term's leader are applied then too, or lost. */
+    replica->closes_index = 0;
     LOG_INFO("elected leader", FIELD_U64("term", raft_current_term(&replica->raft)),
              FIELD_U64("last_index", replica->ready_index));
 }

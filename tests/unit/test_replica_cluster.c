@@ -513,6 +513,54 @@ static void test_a_due_poll_is_closed_by_the_leader(void **state)
     fixture_close(&fixture);
 }
 
+static bool poll_is_closed(struct world *world, void *context)
+{
+    (void)world;
+    struct fixture *fixture = context;
+    return packed_is(query_tally(fixture, world_leader(world), "late"), "state", "closed");
+}
+
+/* A leader is cut off with a closing entry far ahead in its log, which is lost. When it leads again
+ * it closes polls as ever: it does not wait for the log to come as far as that entry was. */
+static void test_a_lost_closing_entry_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, 21, 3);
+    struct world *world = fixture.world;
+    unsigned old = start(&fixture);
+    make_open(&fixture, "early", 1000);
+    assert_decided(&fixture, submit(&fixture, old), "ok");
+    make_open(&fixture, "late", 20000);
+    assert_decided(&fixture, submit(&fixture, old), "ok");
+    assert_true(world_await_equal(world, 500));
+    world_run(world, 800); /* since the first was opened: nearly a second */
+    world_isolate(world, old);
+    unsigned waiting = 0;
+    while (status_of(&fixture, old).state == REPLICA_LEADER) {
+        make_admit(&fixture, waiting++ % MEMBERS);
+        (void)world_submit(world, old, command_of(&fixture), 2000);
+        world_run(world, 10);
+    }
+    uint64_t lost_index = status_of(&fixture, old).last_index;
+    assert_true(lost_index >= status_of(&fixture, old).commit_index + 10);
+    world_run(world, 3000); /* the others close it; what was submitted is given up */
+    world_heal(world);
+    assert_true(world_await_equal(world, 5000));
+    for (unsigned tries = 0; world_leader(world) != old; tries++) {
+        assert_true(tries < 50);
+        unsigned leader = world_leader(world);
+        world_crash(world, leader);
+        assert_int_not_equal(world_await_leader(world, 5000), 0);
+        assert_int_equal(world_start(world, leader), CONCLAVE_OK);
+        assert_true(world_await_equal(world, 5000));
+    }
+    assert_true(status_of(&fixture, old).last_index + 3 < lost_index);
+    assert_true(world_run_until(world, poll_is_closed, &fixture, 30000));
+    assert_int_equal(world_leader(world), old);
+    fixture_close(&fixture);
+}
+
 static void test_log_read_gives_what_was_written(void **state)
 {
     (void)state;
@@ -616,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_a_command_outlives_the_leader_it_was_sent_to),
         cmocka_unit_test(test_a_wiped_state_is_rebuilt_from_the_log),
         cmocka_unit_test(test_a_due_poll_is_closed_by_the_leader),
+        cmocka_unit_test(test_a_lost_closing_entry_holds_up_no_other),
         cmocka_unit_test(test_log_read_gives_what_was_written),
         cmocka_unit_test(test_leadership_is_handed_over),
         cmocka_unit_test(test_five_nodes_go_on_without_two),
