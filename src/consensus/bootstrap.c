@@ -132,7 +132,7 @@ static enum conclave_code check_empty(struct log *log, struct codec_error *error
         codec_error_set(error, "the log's identity cannot be read: %s", conclave_code_text(rv));
         return rv;
     }
-    if (rv == CONCLAVE_OK || log_last_index(log) > 2) {
+    if (rv == CONCLAVE_OK || log_last_index(log) > REPLICA_BOOTSTRAP_ENTRIES) {
         codec_error_set(error, "the log is not empty: it belongs to a cluster already");
         return CONCLAVE_DUPLICATE_ID;
     }

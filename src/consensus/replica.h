@@ -86,6 +86,9 @@ enum conclave_code replica_bootstrap(struct log *log, struct slice genesis, uint
                                      const struct random *random, struct codec_error *error)
     MUST_USE;
 
+/* What replica_bootstrap writes: a log that has more took part in a cluster. */
+#define REPLICA_BOOTSTRAP_ENTRIES 2u
+
 /* What a bootstrapped disk says it is. NOT_FOUND when the log has no identity. */
 struct replica_identity {
     uint8_t cluster_id[16];

@@ -66,7 +66,11 @@ static enum conclave_code bootstrap(const struct config *config, struct storage 
     struct codec_error why = {.text = ""};
     struct slice command = buffer_slice(&genesis->command);
     enum conclave_code code = CONCLAVE_OK;
-    if (log_last_index(storage->log) > 0) {
+    uint64_t last_index = log_last_index(storage->log);
+    if (last_index > REPLICA_BOOTSTRAP_ENTRIES) {
+        code =
+            CONCLAVE_CORRUPT; /* it has taken part, and its identity is lost: not ours to delete */
+    } else if (last_index > 0) {
         code = start_log_over(storage);
     }
     if (code != CONCLAVE_OK) {

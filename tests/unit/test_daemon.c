@@ -199,6 +199,29 @@ static void test_bootstrap_that_was_cut_off(void **state)
     storage_close(&storage);
 }
 
+/* A log that took part and lost its identity is damaged: a bootstrap must not delete it. */
+static void test_bootstrap_deletes_no_used_log(void **state)
+{
+    struct fixture *fixture = *state;
+    static struct storage storage;
+    struct data_dir data_dir;
+    struct log *log;
+    write_genesis(fixture, "genesis", "chair", 1);
+    assert_int_equal(data_dir_open(in(fixture, "data"), &data_dir, &fixture->error), CONCLAVE_OK);
+    assert_int_equal(log_lmdb_open(data_dir.log, 0, &log), CONCLAVE_OK);
+    const struct log_entry entry = {1, LOG_ENTRY_BARRIER, slice_of_text("12345678")};
+    for (uint64_t index = 1; index <= 3; index++) {
+        assert_int_equal(log_append(log, index, &entry, 1), CONCLAVE_OK);
+    }
+    log_close(log);
+    assert_int_equal(open_storage(fixture, 1, "genesis", &storage), CONCLAVE_BUSY);
+    data_dir_close(&data_dir);
+    assert_int_equal(open_storage(fixture, 1, "genesis", &storage), CONCLAVE_CORRUPT);
+    assert_int_equal(log_lmdb_open(data_dir.log, 0, &log), CONCLAVE_OK);
+    assert_int_equal(log_last_index(log), 3);
+    log_close(log);
+}
+
 static void test_damaged_state_is_made_anew(void **state)
 {
     struct fixture *fixture = *state;
@@ -412,6 +435,7 @@ int main(void)
         TEST(test_genesis_file_has_the_addresses),
         TEST(test_bootstrap_is_done_once),
         TEST(test_bootstrap_that_was_cut_off),
+        TEST(test_bootstrap_deletes_no_used_log),
         TEST(test_damaged_state_is_made_anew),
         TEST(test_port_holder),
         TEST(test_notify),
