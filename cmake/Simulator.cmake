@@ -9,3 +9,5 @@ target_link_libraries(conclave_sim PUBLIC
 
 add_executable(conclave-sim "${PROJECT_SOURCE_DIR}/tools/conclave-sim/main.c")
 target_link_libraries(conclave-sim PRIVATE conclave_sim)
+
+include(Mutants)
