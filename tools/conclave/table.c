@@ -108,9 +108,10 @@ static void shrink(const struct output_table *table, size_t widths[OUTPUT_COLUMN
     }
 }
 
-static void print_cell(const struct output_table *table, const struct output *output,
-                       const size_t *widths, size_t column, const char *text,
-                       enum output_style style)
+/* `blanks` are owed by the cells before it; returns those owed now: a line ends without any. */
+static size_t print_cell(const struct output_table *table, const struct output *output,
+                         const size_t *widths, size_t column, size_t blanks, const char *text,
+                         enum output_style style)
 {
     size_t width = text_width(text);
     bool last = column + 1 == table->column_count;
@@ -126,11 +127,12 @@ static void print_cell(const struct output_table *table, const struct output *ou
     }
     size_t padding = widths[column] > width ? widths[column] - width : 0;
     bool right = (table->flags[column] & OUTPUT_RIGHT) != 0;
-    output_print(output, OUTPUT_PLAIN, "%*s", right ? (int)padding : 0, "");
-    output_print(output, style, "%.*s%s", (int)size, text, ellipsis);
-    if (!last) {
-        output_print(output, OUTPUT_PLAIN, "%*s", (int)((right ? 0 : padding) + GAP), "");
+    if (size == 0) { /* blanks, owed as well */
+        return last ? 0 : blanks + widths[column] + GAP;
     }
+    output_print(output, OUTPUT_PLAIN, "%*s", (int)(blanks + (right ? padding : 0)), "");
+    output_print(output, style, "%.*s%s", (int)size, text, ellipsis);
+    return last ? 0 : (right ? 0 : padding) + GAP;
 }
 
 void output_table_finish(struct output_table *table, const struct output *output,
@@ -139,6 +141,7 @@ void output_table_finish(struct output_table *table, const struct output *output
     ASSERT(table->column_count > 0 && output != NULL && nothing != NULL);
     ASSERT(table->failed || table->cell_count % table->column_count == 0);
     size_t widths[OUTPUT_COLUMNS_MAX];
+    size_t blanks = 0;
     if (table->failed) {
         fputs("conclave: out of memory\n", output->error);
     } else if (table->cell_count == 0) {
@@ -147,12 +150,12 @@ void output_table_finish(struct output_table *table, const struct output *output
         measure(table, widths);
         shrink(table, widths, output->width == 0 ? SIZE_MAX : output->width);
         for (size_t i = 0; i < table->column_count; i++) {
-            print_cell(table, output, widths, i, table->headers[i], OUTPUT_BOLD);
+            blanks = print_cell(table, output, widths, i, blanks, table->headers[i], OUTPUT_BOLD);
         }
         output_print(output, OUTPUT_PLAIN, "\n");
         for (size_t i = 0; i < table->cell_count; i++) {
-            print_cell(table, output, widths, i % table->column_count, table->cells[i].text,
-                       table->cells[i].style);
+            blanks = print_cell(table, output, widths, i % table->column_count, blanks,
+                                table->cells[i].text, table->cells[i].style);
             if ((i + 1) % table->column_count == 0) {
                 output_print(output, OUTPUT_PLAIN, "\n");
             }
