@@ -89,7 +89,7 @@ static void receive_append(struct replica *replica, uint64_t node_id,
                            const struct raft_message *message)
 {
     const struct raft_append_entries *append = &message->append_entries;
-    if (!MUTANT(33) && append->term < raft_current_term(&replica->raft)) {
+    if (append->term < raft_current_term(&replica->raft)) {
         refuse_append(replica, node_id, append);
         return;
     }

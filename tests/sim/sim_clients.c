@@ -11,7 +11,8 @@
 #include "sim/sim_query.h"
 #include "sim/sim_unpack.h"
 
-#define CLIENTS (2 * SIM_PEOPLE + SIM_LATECOMER + 2)
+#define READERS 4u /* who only read, and often */
+#define CLIENTS (2 * SIM_PEOPLE + SIM_LATECOMER + 2 + READERS)
 #define ACTORS  (1 + SIM_PEOPLE + SIM_LATECOMER)
 #define COPIES  2u
 
@@ -35,6 +36,7 @@ enum doing {
 
 struct client {
     unsigned actor; /* 0: the chair */
+    bool reader;
     enum doing doing;
     struct op *op;
     uint64_t tokens[COPIES]; /* 0: none */
@@ -79,6 +81,8 @@ void sim_clients_open(struct sim *sim)
     for (unsigned i = 0; i < CLIENTS; i++) { /* the chair and the first members have two each */
         struct client *client = &clients->clients[i];
         client->actor = i < 2 ? 0 : i < 2 + SIM_PEOPLE ? i - 1 : i - 1 - SIM_PEOPLE;
+        client->reader = i >= CLIENTS - READERS;
+        client->actor = client->reader ? 1 : client->actor;
     }
     buffer_init(&clients->body, LIMIT_COMMAND_BYTES);
     buffer_init(&clients->command, 2u * LIMIT_COMMAND_BYTES);
@@ -318,7 +322,7 @@ static void begin_read(struct sim *sim, struct client *client)
     }
     client->floor = sim->clients->acknowledged_index;
     client->doing = READING;
-    client->tokens[0] = sim_read(sim, node, 100 + lot(sim, 2000));
+    client->tokens[0] = sim_read(sim, node, client->reader ? 30 : 100 + lot(sim, 2000));
 }
 
 static void end_read(struct sim *sim, struct client *client)
@@ -326,7 +330,7 @@ static void end_read(struct sim *sim, struct client *client)
     const struct sim_request *request = sim_request(sim, client->tokens[0]);
     client->tokens[0] = 0;
     client->doing = IDLE;
-    client->wake_ms = sim->now_ms + 1 + lot(sim, sim->clients->pace_ms * 2u);
+    client->wake_ms = sim->now_ms + 1 + lot(sim, client->reader ? 20 : sim->clients->pace_ms * 2u);
     if (request->state != SIM_ANSWERED || request->code != CONCLAVE_OK ||
         !sim->nodes[request->node].up) {
         sim_count(sim, SIM_read_refused);
@@ -474,6 +478,8 @@ static void turn(struct sim *sim, struct client *client)
     }
     if (client->op != NULL) {
         send_op(sim, client);
+    } else if (client->reader && !sim->clients->rest) {
+        begin_read(sim, client);
     } else if (!sim->clients->rest && client->actor == 0) {
         begin_chair(sim, client);
     } else if (!sim->clients->rest) {

@@ -284,18 +284,20 @@ static void membership(struct sim *sim)
     }
     struct replica_status status;
     replica_status(sim->nodes[leader].replica, &status);
-    unsigned server = any_node(sim)->id;
-    int role = (int)lot(sim, 2);
     sim->membership_changed = true;
-    enum conclave_code rv = sim_node_change(sim, leader, server, role);
-    sim->report.counts[SIM_membership] += rv == CONCLAVE_OK;
-    sim_say(sim, "node %u %s: %s", server, role == 0 ? "stands by" : "votes",
-            conclave_code_name(rv));
+    for (unsigned i = 0; i < 4 && sim->nodes[leader].up; i++) { /* one upon the other */
+        unsigned server = any_node(sim)->id;
+        int role = (int)lot(sim, 2);
+        enum conclave_code rv = sim_node_change(sim, leader, server, role);
+        sim->report.counts[SIM_membership] += rv == CONCLAVE_OK;
+        sim_say(sim, "node %u %s: %s", server, role == 0 ? "stands by" : "votes",
+                conclave_code_name(rv));
+    }
 }
 
 static const struct fault faults[] = {
     {heal_links, 60},     {partition, 40},  {bridge, 20},        {cut_one_way, 30},
-    {isolate_leader, 20}, {clog_link, 20},  {unclog_link, 30},   {network, 30},
+    {isolate_leader, 40}, {clog_link, 20},  {unclog_link, 30},   {network, 30},
     {crash, 60},          {doom, 40},       {crash_majority, 5}, {crash_all, 5},
     {wipe_state, 20},     {pause_node, 20}, {transfer, 10},      {clock_jump, 10},
     {slow_disk, 15},      {disk_error, 15}, {bit_rot, 10},       {no_memory, 20},
@@ -397,6 +399,19 @@ void sim_faults_run(struct sim *sim)
     }
 }
 
+/* A bare majority must do, for as long as progress takes. */
+static void leave_majority(struct sim *sim)
+{
+    unsigned first = any_node(sim)->id;
+    for (unsigned i = 0; i < (sim->node_count - 1) / 2; i++) {
+        struct sim_node *node = &sim->nodes[1 + (first + i) % sim->node_count];
+        if (node->up) {
+            sim_node_crash(sim, node->id);
+        }
+        node->restart_ms = sim->now_ms + 10u * SIM_ELECTION_MS;
+    }
+}
+
 void sim_faults_end(struct sim *sim)
 {
     sim->calm = true;
@@ -415,10 +430,15 @@ void sim_faults_end(struct sim *sim)
         node->doom = 0;
         node->memory_fault = 0;
         node->paused_until_ms = 0;
-        node->restart_ms = sim->now_ms;
+        if (!node->up) {
+            node->restart_ms = sim->now_ms;
+        }
         sim_disk_log_error(node->disk, 0);
         sim_disk_state_error(node->disk, 0);
         sim_disk_mend(node->disk);
     }
     sim_say(sim, "the faults are over");
+    if (!sim->membership_changed && lot(sim, 2) == 0) {
+        leave_majority(sim);
+    }
 }

@@ -134,6 +134,28 @@ static void check_closed(struct sim *sim)
     }
 }
 
+/* A change of the members that is asked for again and again must be taken: all servers vote, one
+ * stands by, and votes again. `change` is the server times two, plus the role. */
+static bool change_taken(struct sim *sim, uint64_t change)
+{
+    unsigned leader = sim_leader(sim);
+    return leader != 0 &&
+           sim_node_change(sim, leader, change / 2, (int)(change % 2)) == CONCLAVE_OK;
+}
+
+static void check_membership(struct sim *sim)
+{
+    for (uint64_t change = 2; sim->membership_changed && change < 2 * sim->node_count + 4u;
+         change++) {
+        uint64_t server = change < 2 * sim->node_count + 2u ? change / 2 : 1;
+        uint64_t role = change < 2 * sim->node_count + 2u ? 1 : change % 2;
+        if (!stopped(sim) && !run_until(sim, change_taken, server * 2 + role, 2 * PROGRESS_MS) &&
+            !stopped(sim)) {
+            sim_break(sim, "I8: no change of the members is taken any more");
+        }
+    }
+}
+
 static void end_run(struct sim *sim)
 {
     sim_faults_end(sim);
@@ -151,6 +173,7 @@ static void end_run(struct sim *sim)
                   REST_MS);
     }
     (void)run_until(sim, NULL, 0, 1500);
+    check_membership(sim);
     if (!stopped(sim) && !run_until(sim, equal, 0, 2 * PROGRESS_MS) && !stopped(sim)) {
         sim_break(sim, "I8: the nodes do not become equal");
     }
