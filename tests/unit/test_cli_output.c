@@ -222,23 +222,65 @@ static const char *const asked_poll =
     "\"justification\":\"5\"},\"rationale\":{\"mode\":\"optional\",\"min\":\"0\"}}}]}";
 
 /* Asks with these lines as the voter's. */
-static enum vote_ask_result ask(const char *lines, bool confirmed, struct draft *draft)
+static enum vote_ask_result ask_voter(const char *voter_text, const char *lines, bool confirmed,
+                                      struct draft *draft)
 {
     struct captured captured;
     json_t *poll = json_loads(asked_poll, 0, NULL);
-    json_t *member =
-        json_loads("{\"classes\":[\"general\"],\"roles\":[\"expert:technical\"]}", 0, NULL);
+    json_t *voter = json_loads(voter_text, 0, NULL);
     FILE *input = fmemopen((void *)(uintptr_t)lines, strlen(lines), "r");
-    assert_true(poll != NULL && member != NULL && input != NULL);
+    assert_true(poll != NULL && voter != NULL && input != NULL);
     capture(&captured, 80);
     draft_init(draft, "m4");
-    enum vote_ask_result result = vote_ask(&captured.output, input, poll, member, confirmed, draft);
+    enum vote_ask_result result = vote_ask(&captured.output, input, poll, voter, confirmed, draft);
     (void)captured_text(&captured);
     release(&captured);
     (void)fclose(input);
     json_decref(poll);
-    json_decref(member);
+    json_decref(voter);
     return result;
+}
+
+static enum vote_ask_result ask(const char *lines, bool confirmed, struct draft *draft)
+{
+    return ask_voter("{\"elector\":true,\"classes\":[\"general\"],\"domains\":[\"technical\"]}",
+                     lines, confirmed, draft);
+}
+
+/* Who is on the roll only as an expert is asked for reviews of that domain, and nothing else. */
+static void experts_are_asked_for_reviews_only(void **state)
+{
+    (void)state;
+    struct draft draft;
+    static const char *const expert =
+        "{\"elector\":false,\"classes\":[\"general\"],\"domains\":[\"technical\"]}";
+    assert_int_equal(ask_voter(expert, "yes\nobject\ny\n", false, &draft), VOTE_ASK_SEND);
+    assert_int_equal(draft.answer_count, 1);
+    assert_string_equal(draft.answers[0].question, "b");
+    assert_string_equal(draft.answers[0].choice, "");
+    assert_string_equal(draft.answers[0].review, "object");
+    draft_close(&draft);
+}
+
+/* A yes is no veto, and only the class is asked for one. */
+static void vetoes_are_asked_of_the_class(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *voter;
+        const char *lines;
+    } cases[] = {
+        {"{\"elector\":true,\"classes\":[\"other\"],\"domains\":[]}", "\n\nno\nwhy\n"},
+        {"{\"elector\":true,\"classes\":[\"general\"],\"domains\":[]}", "\n\nyes\nwhy\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct draft draft;
+        assert_int_equal(ask_voter(cases[i].voter, cases[i].lines, true, &draft), VOTE_ASK_SEND);
+        assert_int_equal(draft.answer_count, 1);
+        assert_false(draft.answers[0].veto);
+        assert_string_equal(draft.answers[0].why, "why");
+        draft_close(&draft);
+    }
 }
 
 static void ballots_are_asked_for(void **state)
@@ -363,6 +405,8 @@ int main(void)
         cmocka_unit_test(counts_show_their_arithmetic),
         cmocka_unit_test(rules_are_said_in_a_line),
         cmocka_unit_test(ballots_are_asked_for),
+        cmocka_unit_test(experts_are_asked_for_reviews_only),
+        cmocka_unit_test(vetoes_are_asked_of_the_class),
         cmocka_unit_test(ballots_may_leave_questions_out),
         cmocka_unit_test(nothing_is_sent_without_a_yes),
         cmocka_unit_test(completions_are_up_to_date),

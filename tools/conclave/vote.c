@@ -52,6 +52,30 @@ static json_t *query_by_id(struct cli *cli, const char *method, const char *id, 
     return session_query(cli, method, &params, status);
 }
 
+/* How the roll of the poll has the author: a new reference; NULL with the exit status. */
+static json_t *find_voter(struct cli *cli, const char *poll, int *status)
+{
+    struct body params;
+    body_init(&params);
+    body_text(&params, "id", poll);
+    json_t *roll = session_list(cli, "poll.roll", &params, "member", status);
+    json_t *voter = NULL;
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(roll, "items"), i, item)
+    {
+        if (strcmp(convert_text(item, "member"), cli->author) == 0) {
+            voter = json_incref(item);
+        }
+    }
+    json_decref(roll);
+    if (voter == NULL && *status == 0) {
+        *status = cli_error(cli, CONCLAVE_NOT_ON_ROLL, NULL, "%s is not on the roll of the poll %s",
+                            cli->author, poll);
+    }
+    return voter;
+}
+
 /* Asks at the terminal. 0: the draft is to be sent; -1: nothing is to be sent; else exit status. */
 static int ask(struct cli *cli, struct draft *draft)
 {
@@ -67,15 +91,21 @@ static int ask(struct cli *cli, struct draft *draft)
     if (poll == NULL) {
         return status;
     }
-    json_t *member = query_by_id(cli, "member.get", cli->author, &status);
-    if (member == NULL) {
+    if (strcmp(convert_text(poll, "state"), "open") != 0) {
+        status = cli_error(cli, CONCLAVE_POLL_CLOSED, NULL, "the poll %s is %s", draft->poll,
+                           convert_text(poll, "state"));
+        json_decref(poll);
+        return status;
+    }
+    json_t *voter = find_voter(cli, draft->poll, &status);
+    if (voter == NULL) {
         json_decref(poll);
         return status;
     }
     enum vote_ask_result result =
-        vote_ask(&cli->output, stdin, poll, member, args_given(&cli->args, "yes"), draft);
+        vote_ask(&cli->output, stdin, poll, voter, args_given(&cli->args, "yes"), draft);
     json_decref(poll);
-    json_decref(member);
+    json_decref(voter);
     if (result == VOTE_ASK_FAILED) {
         return cli_error(cli, CONCLAVE_NO_MEMORY, "", "%s", draft->problem);
     }
@@ -84,6 +114,25 @@ static int ask(struct cli *cli, struct draft *draft)
         return -1;
     }
     return 0;
+}
+
+/* "2 questions answered, 1 reviewed" */
+static void count_answers(const struct draft *draft, char text[96])
+{
+    size_t answered = 0;
+    size_t reviewed = 0;
+    for (size_t i = 0; i < draft->answer_count; i++) {
+        answered += draft->answers[i].choice[0] != '\0';
+        reviewed += draft->answers[i].review[0] != '\0';
+    }
+    if (reviewed == 0) {
+        snprintf(text, 96, "%zu question%s answered", answered, answered == 1 ? "" : "s");
+    } else if (answered == 0) {
+        snprintf(text, 96, "%zu question%s reviewed", reviewed, reviewed == 1 ? "" : "s");
+    } else {
+        snprintf(text, 96, "%zu question%s answered, %zu reviewed", answered,
+                 answered == 1 ? "" : "s", reviewed);
+    }
 }
 
 static int run_vote(struct cli *cli)
@@ -103,6 +152,8 @@ static int run_vote(struct cli *cli)
     }
     struct body body;
     body_init(&body);
+    char counts[96];
+    count_answers(&draft, counts);
     draft_write(&draft, clock_wall_ms(&clock_system), &body);
     json_t *reply;
     status = session_submit(cli, "ballot.cast", &body, &reply);
@@ -112,9 +163,7 @@ static int run_vote(struct cli *cli)
     }
     const json_t *result = json_object_get(reply, "result");
     uint64_t nth = convert_u64(result, "ballot");
-    return session_done(cli, reply, "ballot in: %s question%s answered%s",
-                        convert_text(result, "answered"),
-                        convert_u64(result, "answered") == 1 ? "" : "s",
+    return session_done(cli, reply, "ballot in: %s%s", counts,
                         nth > 1 ? ", in place of your earlier ballot" : "");
 }
 

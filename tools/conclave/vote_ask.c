@@ -103,28 +103,29 @@ static bool has_label(const json_t *list, const char *label)
     return false;
 }
 
-static bool may_veto(const json_t *question, const json_t *member)
+/* A veto goes with any answer but yes. */
+static bool may_veto(const json_t *question, const json_t *voter, const char *choice)
 {
     const json_t *veto = json_object_get(json_object_get(question, "rule"), "veto");
-    return json_is_string(json_object_get(veto, "trigger")) &&
-           has_label(json_object_get(member, "classes"), convert_text(veto, "class"));
+    return strcmp(convert_text(veto, "trigger"), "explicit") == 0 && choice[0] != '\0' &&
+           strcmp(choice, "yes") != 0 &&
+           has_label(json_object_get(voter, "classes"), convert_text(veto, "class"));
 }
 
-static bool may_review(const json_t *question, const json_t *member)
+static bool may_review(const json_t *question, const json_t *voter)
 {
     const json_t *experts = json_object_get(json_object_get(question, "rule"), "experts");
-    char role[LIMIT_LABEL_BYTES + 16];
-    snprintf(role, sizeof role, "expert:%s", convert_text(experts, "domain"));
-    return json_is_object(experts) && has_label(json_object_get(member, "roles"), role);
+    return json_is_object(experts) &&
+           has_label(json_object_get(voter, "domains"), convert_text(experts, "domain"));
 }
 
 /* The rationale, asked until it has the least length where one is required. False at the end. */
-static bool ask_why(const struct asking *asking, const json_t *question, bool vetoed)
+static bool ask_why(const struct asking *asking, const json_t *question, bool voted, bool vetoed)
 {
     const json_t *rule = json_object_get(question, "rule");
     const json_t *rationale = json_object_get(rule, "rationale");
     const char *mode = convert_text(rationale, "mode");
-    bool required = strcmp(mode, "required") == 0 || vetoed;
+    bool required = (strcmp(mode, "required") == 0 && voted) || vetoed;
     uint64_t least = convert_u64(rationale, "min");
     if (vetoed) {
         uint64_t justification = convert_u64(json_object_get(rule, "veto"), "justification");
@@ -188,21 +189,21 @@ static void introduce(const struct output *output, const json_t *question, size_
 }
 
 static enum vote_ask_result ask_question(const struct asking *asking, const json_t *question,
-                                         const json_t *member, struct draft *draft)
+                                         const json_t *voter, struct draft *draft)
 {
     char choice[24] = "";
     char review[8] = "";
     bool veto = false;
-    if (!ask_choice(asking, question, choice)) {
+    if (convert_bool(voter, "elector") && !ask_choice(asking, question, choice)) {
         return VOTE_ASK_STOP;
     }
-    if (choice[0] != '\0' && may_veto(question, member)) {
+    if (may_veto(question, voter, choice)) {
         if (!ask(asking, "  veto it? [y/N]: ")) {
             return VOTE_ASK_STOP;
         }
         veto = asking->line[0] == 'y' || asking->line[0] == 'Y';
     }
-    if (may_review(question, member) && !ask_review(asking, review)) {
+    if (may_review(question, voter) && !ask_review(asking, review)) {
         return VOTE_ASK_STOP;
     }
     if (choice[0] == '\0' && review[0] == '\0') {
@@ -216,7 +217,7 @@ static enum vote_ask_result ask_question(const struct asking *asking, const json
     memcpy(answer->choice, choice, sizeof choice);
     memcpy(answer->review, review, sizeof review);
     answer->veto = veto;
-    if (!ask_why(asking, question, veto)) {
+    if (!ask_why(asking, question, choice[0] != '\0', veto)) {
         return VOTE_ASK_STOP;
     }
     return asking->line[0] == '\0' || draft_set_why(draft, answer, asking->line) ? VOTE_ASK_SEND
@@ -237,7 +238,7 @@ static void print_summary(const struct output *output, const struct draft *draft
 {
     output_print(output, OUTPUT_BOLD, "\nYour ballot for ");
     output_safe(output, OUTPUT_BOLD, draft->poll);
-    output_print(output, OUTPUT_BOLD, " (%zu of %zu questions answered):\n", draft->answer_count,
+    output_print(output, OUTPUT_BOLD, " (%zu of %zu questions):\n", draft->answer_count,
                  count);
     for (size_t i = 0; i < draft->answer_count; i++) {
         const struct draft_answer *answer = &draft->answers[i];
@@ -255,7 +256,7 @@ static void print_summary(const struct output *output, const struct draft *draft
 }
 
 enum vote_ask_result vote_ask(const struct output *output, FILE *input, const json_t *poll,
-                              const json_t *member, bool confirmed, struct draft *draft)
+                              const json_t *voter, bool confirmed, struct draft *draft)
 {
     ASSERT(output != NULL && input != NULL && draft != NULL);
     char line[ANSWER_BYTES];
@@ -264,13 +265,18 @@ enum vote_ask_result vote_ask(const struct output *output, FILE *input, const js
     size_t count = json_array_size(questions);
     output_safe(output, OUTPUT_BOLD, convert_text(poll, "title"));
     output_print(output, OUTPUT_DIM, "\nNothing is sent before you confirm; Ctrl-C stops.\n");
+    if (!convert_bool(voter, "elector")) {
+        output_print(output, OUTPUT_DIM,
+                     "You are on its roll as an expert: you review, and do not vote.\n");
+    }
     for (size_t i = 0; i < count; i++) {
         const json_t *question = json_array_get(questions, i);
-        if (is_answered(draft, convert_text(question, "question"))) {
+        if (is_answered(draft, convert_text(question, "question")) ||
+            (!convert_bool(voter, "elector") && !may_review(question, voter))) {
             continue;
         }
         introduce(output, question, i, count);
-        enum vote_ask_result result = ask_question(&asking, question, member, draft);
+        enum vote_ask_result result = ask_question(&asking, question, voter, draft);
         if (result != VOTE_ASK_SEND) {
             return result;
         }

@@ -13,10 +13,10 @@ enum vote_ask_result {
 };
 
 /* Asks about every question of `poll` (poll.get as JSON) that has no answer yet, then shows a
- * summary and asks for confirmation (not when `confirmed`). `member` (member.get, or NULL) tells
- * whether the voter may veto or review. Reads lines from `input`; keeps no state outside of
- * `draft`, so an interrupt at any prompt leaves nothing behind. */
+ * summary and asks for confirmation (not when `confirmed`). `voter` (an item of poll.roll as
+ * JSON) tells whether the voter may answer, veto or review. Reads lines from `input`; keeps no
+ * state outside of `draft`, so an interrupt at any prompt leaves nothing behind. */
 enum vote_ask_result vote_ask(const struct output *output, FILE *input, const json_t *poll,
-                              const json_t *member, bool confirmed, struct draft *draft);
+                              const json_t *voter, bool confirmed, struct draft *draft);
 
 #endif
