@@ -216,6 +216,33 @@ static void query_goes_on_where_nodes_fail(void **state)
     }
 }
 
+/* A node that hangs costs a query about a second, however long the time-out is; and one that is
+ * asked alone costs no more than it was given. */
+static void a_hung_node_costs_a_second(void **state)
+{
+    (void)state;
+    static const struct fake_script silent[] = {{.step = FAKE_SILENCE}};
+    static const struct fake_script well[] = {{.step = FAKE_ANSWER, .result = PACKED(answer_42)}};
+    struct fake_node *bad = fake_node_start(SCRIPT(silent));
+    struct fake_node *good = fake_node_start(SCRIPT(well));
+    const char *endpoints[] = {fake_node_address(bad), fake_node_address(good)};
+    struct conclave_client *client = open_client(endpoints, 2, 30000);
+    struct conclave_bytes result;
+    uint64_t start_ms = now_ms();
+    assert_int_equal(conclave_query(client, "tally", NULL, 0, &result), CONCLAVE_OK);
+    assert_in_range(now_ms() - start_ms, 900, 5000);
+    assert_int_equal(fake_node_request_count(bad), 1);
+    conclave_close(client);
+    client = open_client(endpoints, 1, 2000);
+    start_ms = now_ms();
+    assert_int_equal(conclave_ask(client, 0, "status", NULL, 0, 300, &result),
+                     CONCLAVE_UNKNOWN_OUTCOME);
+    assert_in_range(now_ms() - start_ms, 250, 2000);
+    conclave_close(client);
+    fake_node_stop(bad);
+    fake_node_stop(good);
+}
+
 /* A connection that the node closed between two requests is made again. */
 static void query_survives_an_idle_connection_lost(void **state)
 {
@@ -547,6 +574,7 @@ int main(void)
         cmocka_unit_test(params_get_a_timeout),
         cmocka_unit_test(query_is_answered),
         cmocka_unit_test(query_goes_on_where_nodes_fail),
+        cmocka_unit_test(a_hung_node_costs_a_second),
         cmocka_unit_test(query_survives_an_idle_connection_lost),
         cmocka_unit_test(query_says_why_it_failed),
         cmocka_unit_test(nobody_is_unreachable),
