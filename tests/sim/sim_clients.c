@@ -23,7 +23,6 @@ struct op {
     uint64_t hash;
     uint64_t floor; /* the highest index acknowledged before it was first sent */
     bool maybe;     /* some node may have put it into the log */
-    bool abandoned;
     bool answered;
     uint64_t answer; /* hash of the first answer */
 };
@@ -188,8 +187,10 @@ static void send_op(struct sim *sim, struct client *client)
     struct op *op = client->op;
     bool twice = lot(sim, 12) == 0;
     for (unsigned i = 0; i < (twice ? 2u : 1u); i++) {
-        client->tokens[i] =
-            sim_submit(sim, any_node(sim), slice_of(op->bytes, op->size), 100 + lot(sim, 3000));
+        /* One after the other: the order in which arguments are worked out is the compiler's. */
+        unsigned node = any_node(sim);
+        uint64_t timeout_ms = 100 + lot(sim, 3000);
+        client->tokens[i] = sim_submit(sim, node, slice_of(op->bytes, op->size), timeout_ms);
     }
     if (twice) {
         sim_count(sim, SIM_command_sent_twice);
@@ -206,6 +207,7 @@ static void begin(struct sim *sim, struct client *client, const char *kind)
                                                                : sim_wall_ms(sim);
     if (actor->nonces > 2 && lot(sim, 60) == 0) {
         actor->nonces--; /* a careless client uses a nonce again */
+        life_ms += 1;    /* never for the very same bytes: that would be the same command */
     }
     actor_command(actor, &clients->command, sim->cluster_id, known_ms + life_ms, kind,
                   buffer_slice(&clients->body));
@@ -243,6 +245,8 @@ static void abandon(struct sim *sim, struct client *client)
 /* A failed attempt: is it sure that this sending did not reach the log? */
 static void note_failure(struct sim *sim, struct op *op, const struct sim_request *request)
 {
+    sim_say(sim, "command %016" PRIx64 ": node %u: %s", op->hash, request->node,
+            request->state == SIM_LOST ? "lost" : conclave_code_name(request->code));
     if (request->state == SIM_LOST) {
         sim_count(sim, SIM_answered_never);
         op->maybe = true;

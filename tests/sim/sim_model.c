@@ -5,17 +5,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "sim/sim_policy.h"
 #include "sim/sim_unpack.h"
 
 #define DAY_MS (24u * 3600u * 1000u)
-
-static void name_of(char name[SIM_NAME], const msgpack_object *value)
-{
-    struct slice text = unpack_bytes(value);
-    ASSERT(text.size < SIM_NAME);
-    memset(name, 0, SIM_NAME);
-    memcpy(name, text.data, text.size);
-}
 
 void sim_model_open(struct sim *sim)
 {
@@ -65,16 +58,6 @@ static struct sim_member *member_of(struct sim_model *model, struct slice id)
     return NULL;
 }
 
-static struct sim_policy *policy_of(struct sim_model *model, struct slice id)
-{
-    for (unsigned i = 0; i < model->policy_count; i++) {
-        if (slice_is_text(id, model->policies[i].id)) {
-            return &model->policies[i];
-        }
-    }
-    return NULL;
-}
-
 static struct sim_poll *poll_of(const struct sim_model *model, struct slice id)
 {
     for (unsigned i = 0; i < model->poll_count; i++) {
@@ -111,11 +94,11 @@ static void set_labels(char labels[SIM_LABELS][SIM_NAME], unsigned *count,
     *count = unpack_size(array);
     ASSERT(*count <= SIM_LABELS);
     for (unsigned i = 0; i < *count; i++) {
-        name_of(labels[i], unpack_item(array, i));
+        sim_model_name(labels[i], unpack_item(array, i));
     }
 }
 
-/* --- Members and policies --- */
+/* --- Members --- */
 
 static void update(struct sim_member *member, const msgpack_object *body)
 {
@@ -136,7 +119,7 @@ static const char *admit(struct sim_model *model, const msgpack_object *body)
     ASSERT(model->member_count < SIM_MEMBERS);
     struct sim_member *member = &model->members[model->member_count++];
     *member = (struct sim_member){.weight = 1, .active = true};
-    name_of(member->id, unpack_get(body, "id"));
+    sim_model_name(member->id, unpack_get(body, "id"));
     update(member, body);
     return "ok";
 }
@@ -152,68 +135,6 @@ static const char *update_member(struct sim *sim, const msgpack_object *body)
     return "ok";
 }
 
-static struct sim_share share_of(const msgpack_object *array)
-{
-    return (struct sim_share){unpack_u64(unpack_item(array, 0), 0),
-                              unpack_u64(unpack_item(array, 1), 1)};
-}
-
-static void set_veto(struct sim_rule *rule, const msgpack_object *veto)
-{
-    if (veto == NULL) {
-        return;
-    }
-    rule->veto = true;
-    name_of(rule->veto_class, unpack_get(veto, "class"));
-    const msgpack_object *trigger = unpack_get(veto, "trigger");
-    rule->veto_explicit = unpack_is(trigger, "explicit");
-    rule->veto_score = unpack_u64(unpack_item(trigger, 1), 0);
-    rule->justification = unpack_u64(unpack_get(veto, "justification"), 0);
-    rule->veto_of_roll = unpack_is(unpack_get(veto, "share_of"), "roll");
-    rule->reject = share_of(unpack_get(veto, "reject"));
-    rule->revise = share_of(unpack_get(veto, "revise"));
-}
-
-static const char *put_policy(struct sim_model *model, const msgpack_object *body)
-{
-    struct sim_policy *policy = policy_of(model, unpack_bytes(unpack_get(body, "id")));
-    if (policy == NULL) {
-        ASSERT(model->policy_count < SIM_MEMBERS);
-        policy = &model->policies[model->policy_count++];
-        name_of(policy->id, unpack_get(body, "id"));
-    }
-    const msgpack_object *map = unpack_get(body, "policy");
-    struct sim_rule rule = {.base = 'd', .max = 1};
-    rule.score = unpack_is(unpack_get(map, "method"), "score");
-    rule.min = unpack_u64(unpack_get(map, "min"), 0);
-    rule.max = unpack_u64(unpack_get(map, "max"), 1);
-    if (unpack_get(map, "base") != NULL) {
-        rule.base = (char)unpack_bytes(unpack_get(map, "base")).data[0];
-    }
-    rule.pass = share_of(unpack_get(map, "pass"));
-    rule.at_least = unpack_is(unpack_item(unpack_get(map, "pass"), 2), ">=");
-    const msgpack_object *quorum = unpack_get(map, "quorum");
-    if (quorum != NULL) {
-        rule.quorum = (char)unpack_bytes(unpack_item(quorum, 2)).data[0];
-        rule.quorum_share = share_of(quorum);
-    }
-    set_veto(&rule, unpack_get(map, "veto"));
-    const msgpack_object *experts = unpack_get(map, "experts");
-    if (experts != NULL) {
-        rule.experts = true;
-        name_of(rule.domain, unpack_get(experts, "domain"));
-        rule.approvals = unpack_u64(unpack_get(experts, "approvals"), 0);
-        rule.objections = unpack_u64(unpack_get(experts, "objections"), 0);
-    }
-    rule.required = unpack_is(unpack_get(unpack_get(map, "rationale"), "mode"), "required");
-    rule.final = unpack_is(unpack_get(map, "revote"), "final");
-    const msgpack_object *early = unpack_get(map, "early_close");
-    rule.early = early != NULL;
-    rule.min_open_ms = unpack_u64(unpack_get(early, "min_open_ms"), 0);
-    policy->rule = rule;
-    return "ok";
-}
-
 /* --- Polls --- */
 
 static void freeze_roll(struct sim_model *model, struct sim_poll *poll,
@@ -225,7 +146,7 @@ static void freeze_roll(struct sim_model *model, struct sim_poll *poll,
         bool on_roll = voter.elector = unpack_size(classes) == 0;
         for (uint32_t i = 0; i < unpack_size(classes); i++) {
             char label[SIM_NAME];
-            name_of(label, unpack_item(classes, i));
+            sim_model_name(label, unpack_item(classes, i));
             on_roll = voter.elector = voter.elector ||
                                       has_label(member->classes, member->class_count, "", label);
         }
@@ -251,15 +172,16 @@ static const char *open_poll(struct sim_model *model, const msgpack_object *body
     const msgpack_object *questions = unpack_get(body, "questions");
     ASSERT(unpack_size(questions) <= SIM_QUESTIONS && model->poll_count < SIM_POLLS);
     struct sim_poll *poll = sim_checked(calloc(1, sizeof *poll));
-    name_of(poll->id, unpack_get(body, "id"));
+    sim_model_name(poll->id, unpack_get(body, "id"));
     poll->state = "open";
     poll->opened_ms = model->time_ms;
     poll->closes_ms = model->time_ms + unpack_u64(unpack_get(body, "open_for_ms"), 0);
     poll->question_count = unpack_size(questions);
     for (uint32_t i = 0; i < poll->question_count; i++) {
         const msgpack_object *question = unpack_item(questions, i);
-        name_of(poll->questions[i], unpack_get(question, "id"));
-        struct sim_policy *policy = policy_of(model, unpack_bytes(unpack_get(question, "policy")));
+        sim_model_name(poll->questions[i], unpack_get(question, "id"));
+        struct sim_policy *policy =
+            sim_policy_of(model, unpack_bytes(unpack_get(question, "policy")));
         if (policy == NULL) {
             free(poll);
             return "unknown_policy";
@@ -492,7 +414,7 @@ static const char *apply(struct sim *sim, unsigned author, const msgpack_object 
         return update_member(sim, body);
     }
     if (unpack_is(kind, "policy.put")) {
-        return put_policy(model, body);
+        return sim_policy_put(model, body);
     }
     if (unpack_is(kind, "poll.open")) {
         return open_poll(model, body);
@@ -506,7 +428,7 @@ static void genesis(struct sim_model *model, const msgpack_object *body)
     const msgpack_object *chair = unpack_get(body, "chair");
     struct sim_member *member = &model->members[model->member_count++];
     *member = (struct sim_member){.weight = 1, .active = true, .role_count = 1};
-    name_of(member->id, unpack_get(chair, "id"));
+    sim_model_name(member->id, unpack_get(chair, "id"));
     memcpy(member->roles[0], "chair", sizeof "chair");
 }
 
@@ -609,8 +531,8 @@ static void command(struct sim *sim, uint32_t position, struct slice bytes)
     sim_count(sim, SIM_commands_decided);
     sim->report.counts[SIM_commands_accepted] += decision->first &&
                                                  strcmp(decision->code, "ok") == 0;
-    sim_say(sim, "log %" PRIu64 ".%u: %.*s by %.*s: %s%s", model->index, position,
-            (int)unpack_bytes(unpack_item(&inner.data, 5)).size,
+    sim_say(sim, "log %" PRIu64 ".%u: command %016" PRIx64 ": %.*s by %.*s: %s%s", model->index,
+            position, decision->hash, (int)unpack_bytes(unpack_item(&inner.data, 5)).size,
             (const char *)unpack_bytes(unpack_item(&inner.data, 5)).data,
             (int)unpack_bytes(unpack_item(&inner.data, 2)).size,
             (const char *)unpack_bytes(unpack_item(&inner.data, 2)).data, decision->code,
