@@ -160,8 +160,7 @@ static void scores_add_up(void **state)
     assert_int_equal(json_array_size(model_at(tally, "questions")), 1);
     model_expect_at(tally, "questions.0.question", "'q2'");
     json_decref(tally);
-    model_ask_refused(&fixture, CONCLAVE_NOT_FOUND, "tally",
-                      "{'poll': 'p', 'question': 'q3'}");
+    model_ask_refused(&fixture, CONCLAVE_NOT_FOUND, "tally", "{'poll': 'p', 'question': 'q3'}");
 }
 
 static void a_revote_replaces_as_a_whole(void **state)

@@ -238,8 +238,7 @@ static void print_summary(const struct output *output, const struct draft *draft
 {
     output_print(output, OUTPUT_BOLD, "\nYour ballot for ");
     output_safe(output, OUTPUT_BOLD, draft->poll);
-    output_print(output, OUTPUT_BOLD, " (%zu of %zu questions):\n", draft->answer_count,
-                 count);
+    output_print(output, OUTPUT_BOLD, " (%zu of %zu questions):\n", draft->answer_count, count);
     for (size_t i = 0; i < draft->answer_count; i++) {
         const struct draft_answer *answer = &draft->answers[i];
         output_print(output, OUTPUT_PLAIN, "  %s  ", answer->question);
