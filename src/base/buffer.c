@@ -58,8 +58,9 @@ uint8_t *buffer_reserve(struct buffer *buffer, size_t size)
     return buffer->data + buffer->size;
 }
 
-void buffer_append(struct buffer *buffer, const void *data, size_t size)
+void buffer_append_grow(struct buffer *buffer, const void *data, size_t size)
 {
+    ASSERT(buffer != NULL);
     ASSERT(data != NULL || size == 0);
     uint8_t *at = buffer_reserve(buffer, size);
     if (at == NULL || size == 0) {

@@ -28,8 +28,20 @@ void buffer_close(struct buffer *buffer);
 /* Keeps the memory, drops the bytes and a remembered failure. */
 void buffer_clear(struct buffer *buffer);
 
-/* Appends; on failure sets `status` and changes nothing else. */
-void buffer_append(struct buffer *buffer, const void *data, size_t size);
+/* Appends, making room first; on failure sets `status` and changes nothing else. */
+void buffer_append_grow(struct buffer *buffer, const void *data, size_t size);
+
+/* The same: mostly there is room. */
+static inline void buffer_append(struct buffer *buffer, const void *data, size_t size)
+{
+    if (size > 0 && size <= buffer->capacity - buffer->size &&
+        size <= buffer->limit - buffer->size && buffer->status == CONCLAVE_OK) {
+        memcpy(buffer->data + buffer->size, data, size);
+        buffer->size += size;
+    } else {
+        buffer_append_grow(buffer, data, size);
+    }
+}
 
 /* Makes room for `size` more bytes and returns where they go, or NULL on failure (status is set).
  * The caller writes at most `size` bytes there and adds what it wrote to buffer->size. */

@@ -27,6 +27,15 @@ static uint64_t system_wall_ms(void *context)
     return read_clock_ms(CLOCK_REALTIME);
 }
 
+static uint64_t system_monotonic_us(void *context)
+{
+    (void)context;
+    struct timespec now;
+    int rv = clock_gettime(CLOCK_MONOTONIC, &now);
+    ASSERT(rv == 0);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
 static uint64_t system_random_next(void *context)
 {
     (void)context;
@@ -36,5 +45,5 @@ static uint64_t system_random_next(void *context)
     return value;
 }
 
-const struct clock clock_system = {NULL, system_monotonic_ms, system_wall_ms};
+const struct clock clock_system = {NULL, system_monotonic_ms, system_wall_ms, system_monotonic_us};
 const struct random random_system = {NULL, system_random_next};

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/rate.h"
 
 static void test_buffer_appends(void **state)
 {
@@ -247,14 +248,64 @@ static void test_assertion(void **state)
     assert_non_null(strstr(text, "limit_bytes > 0"));
 }
 
+/* Figures by hand: 4 tokens a second, 3 in a full bucket. */
+static void test_rates(void **state)
+{
+    (void)state;
+    const struct rate_limit limit = {4, 3};
+    struct rate_bucket bucket = {0};
+    uint64_t now_us = 5000000;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(rate_wait_us(&bucket, &limit, now_us), 0);
+        assert_true(rate_take(&bucket, &limit, now_us));
+    }
+    assert_false(rate_take(&bucket, &limit, now_us));
+    assert_int_equal(rate_wait_us(&bucket, &limit, now_us), 250000);
+    assert_int_equal(rate_wait_us(&bucket, &limit, now_us + 100000), 150000);
+    assert_true(rate_take(&bucket, &limit, now_us + 250000));
+    assert_false(rate_take(&bucket, &limit, now_us + 250000));
+    rate_refund(&bucket, &limit, 2);
+    assert_true(rate_take(&bucket, &limit, now_us + 250000));
+    assert_true(rate_take(&bucket, &limit, now_us + 250000));
+    assert_false(rate_take(&bucket, &limit, now_us + 250000));
+    /* debts are paid: 8 more than there are take 2 s, and one must come back */
+    rate_charge(&bucket, &limit, now_us + 250000, 8);
+    assert_int_equal(rate_wait_us(&bucket, &limit, now_us + 250000), 2250000);
+    /* it is never more than full, whatever is given back */
+    rate_refund(&bucket, &limit, 1000);
+    now_us = 100000000;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(rate_take(&bucket, &limit, now_us));
+    }
+    assert_false(rate_take(&bucket, &limit, now_us));
+    /* 0: no limit */
+    const struct rate_limit none = {0, 0};
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_true(rate_take(&bucket, &none, now_us));
+    }
+    /* the fastest is exact too */
+    const struct rate_limit fast = {RATE_MOST, 2 * RATE_MOST};
+    bucket = (struct rate_bucket){0};
+    for (unsigned i = 0; i < 2 * RATE_MOST; i++) {
+        assert_true(rate_take(&bucket, &fast, now_us));
+    }
+    assert_int_equal(rate_wait_us(&bucket, &fast, now_us), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_buffer_appends), cmocka_unit_test(test_buffer_limit),
-        cmocka_unit_test(test_buffer_reserve), cmocka_unit_test(test_buffer_without_memory),
-        cmocka_unit_test(test_memory_fault),   cmocka_unit_test(test_memory_resize_fails),
-        cmocka_unit_test(test_codes),          cmocka_unit_test(test_exit_statuses),
-        cmocka_unit_test(test_slices),         cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_buffer_appends),
+        cmocka_unit_test(test_buffer_limit),
+        cmocka_unit_test(test_buffer_reserve),
+        cmocka_unit_test(test_buffer_without_memory),
+        cmocka_unit_test(test_memory_fault),
+        cmocka_unit_test(test_memory_resize_fails),
+        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_exit_statuses),
+        cmocka_unit_test(test_slices),
+        cmocka_unit_test(test_clock),
         cmocka_unit_test(test_assertion),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
