@@ -162,10 +162,16 @@ static void show_key(struct slice key, char shown[MAP_KEY_SHOWN_BYTES + 1])
     shown[size] = '\0';
 }
 
+/* Most names differ in their first letter. */
+static bool is_name(struct slice key, const char *name)
+{
+    return key.size > 0 && key.data[0] == (uint8_t)name[0] && slice_is_text(key, name);
+}
+
 static size_t find_field(const struct codec_field *fields, size_t field_count, struct slice key)
 {
     size_t i = 0;
-    while (i < field_count && !slice_is_text(key, fields[i].name)) {
+    while (i < field_count && !is_name(key, fields[i].name)) {
         i++;
     }
     return i;

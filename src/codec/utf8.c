@@ -56,3 +56,26 @@ bool codec_utf8_valid(struct slice text)
     }
     return true;
 }
+
+bool codec_ascii_valid(struct slice text)
+{
+    uint8_t bits = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        bits |= text.data[i];
+    }
+    return bits < 0x80;
+}
+
+struct slice codec_utf8_whole(struct slice text)
+{
+    size_t start = text.size;
+    while (start > 0 && text.size - start < 3 && (text.data[start - 1] & 0xc0u) == 0x80u) {
+        start--;
+    }
+    if (start == 0 || text.data[start - 1] < 0xc0u) {
+        return text;
+    }
+    uint8_t lead = text.data[start - 1];
+    size_t wanted = lead >= 0xf0u ? 4 : lead >= 0xe0u ? 3 : 2;
+    return slice_of(text.data, text.size - (start - 1) < wanted ? start - 1 : text.size);
+}
