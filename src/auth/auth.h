@@ -1,5 +1,4 @@
-/* Keys and signatures: Ed25519 (RFC 8032) and SHA-256 by libsodium, and the key files of members.
- */
+/* Keys and signatures: Ed25519 (RFC 8032) and SHA-256 by libsodium. Key files: key_file.h. */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
@@ -39,24 +38,14 @@ void auth_sha256(struct slice message, uint8_t digest[AUTH_SHA256_BYTES]);
 /* The cluster id: the first bytes of the SHA-256 of the genesis envelope. */
 void auth_cluster_id(struct slice genesis_envelope, uint8_t cluster_id[AUTH_CLUSTER_ID_BYTES]);
 
-/* Key files. Text of two lines:
- *   conclave-secret-key-v1 <member id>
- *   <base64url, no padding, of the 32-byte seed>
- * written with mode 0600 and synced, never over an existing file (DUPLICATE_ID); a save that fails
- * leaves no file. Reading refuses a file that anybody but its owner may read, write or run
- * (UNAUTHORISED), one that is not of this form or no regular file (BAD_REQUEST; so does saving for
- * what is no id), one that is not there (NOT_FOUND; saving: the directory is not there); DISK_FULL
- * and IO otherwise, errno then says more. `member_id` has room for LIMIT_ID_BYTES + 1; it and `key`
- * are written only on success. */
-enum conclave_code auth_key_save(const char *path, const char *member_id,
-                                 const struct auth_key *key) MUST_USE;
-enum conclave_code auth_key_load(const char *path, char *member_id, struct auth_key *key) MUST_USE;
-
 /* Public keys as text: "ed25519:" and base64url without padding (51 bytes and a NUL). BAD_REQUEST
  * when not of this form. */
 #define AUTH_PUBLIC_KEY_TEXT_BYTES 52u
 void auth_public_key_text(const uint8_t public_key[AUTH_PUBLIC_KEY_BYTES],
                           char text[AUTH_PUBLIC_KEY_TEXT_BYTES]);
+/* Exactly 32 bytes of base64url without padding. */
+bool auth_decode_32_bytes(const char *text, size_t size, uint8_t bytes[32]);
+
 enum conclave_code auth_public_key_parse(const char *text,
                                          uint8_t public_key[AUTH_PUBLIC_KEY_BYTES]) MUST_USE;
 

@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/auth.h"
+#include "auth/key_file.h"
 
 #define HEX_BYTES_MAX 256u
 

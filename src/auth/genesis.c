@@ -1,15 +1,14 @@
 /* Reading a genesis command: docs/PROTOCOL.md, "Kinds of commands". */
-#include "consensus/genesis.h"
+#include "auth/genesis.h"
 
 #include <stddef.h>
-
-#include "auth/auth.h"
 
 struct genesis_body {
     struct slice name;
     const msgpack_object *nodes;
     const msgpack_object *chair;
     uint64_t created_ms;
+    struct slice reads; /* the model's business */
 };
 
 static const struct codec_field body_fields[] = {
@@ -17,6 +16,7 @@ static const struct codec_field body_fields[] = {
     {"nodes", CODEC_ARRAY, true, offsetof(struct genesis_body, nodes), 1, LIMIT_NODES},
     {"chair", CODEC_MAP, true, offsetof(struct genesis_body, chair), 1, 8},
     {"created", CODEC_U64, true, offsetof(struct genesis_body, created_ms), 0, 0},
+    {"reads", CODEC_STRING, false, offsetof(struct genesis_body, reads), 0, 16},
 };
 
 struct genesis_chair {
@@ -46,16 +46,19 @@ static enum conclave_code decode_node(struct genesis *genesis, uint32_t position
     const msgpack_object *items;
     uint32_t count;
     struct genesis_node *node = &genesis->nodes[position];
-    struct slice client_address;
-    if (codec_get_array(object, 3, 3, &items, &count) != CONCLAVE_OK ||
+    if (codec_get_array(object, 4, 4, &items, &count) != CONCLAVE_OK ||
         codec_get_u64(&items[0], &node->id) != CONCLAVE_OK ||
         codec_get_string(&items[1], &node->address) != CONCLAVE_OK ||
-        codec_get_string(&items[2], &client_address) != CONCLAVE_OK) {
-        codec_error_set(error, "genesis: node %u is not [id, peer address, client address]",
-                        position + 1);
+        codec_get_string(&items[2], &node->client_address) != CONCLAVE_OK ||
+        codec_get_bytes(&items[3], &node->key) != CONCLAVE_OK ||
+        node->key.size != AUTH_PUBLIC_KEY_BYTES) {
+        codec_error_set(error,
+                        "genesis: node %u is not [id, peer address, client address, key of %u "
+                        "bytes]",
+                        position + 1, AUTH_PUBLIC_KEY_BYTES);
         return CONCLAVE_BAD_REQUEST;
     }
-    if (node->id == 0 || !is_address(node->address) || !is_address(client_address)) {
+    if (node->id == 0 || !is_address(node->address) || !is_address(node->client_address)) {
         codec_error_set(error,
                         "genesis: node %u needs an id that is not 0 and addresses of 1 to %u bytes",
                         position + 1, LIMIT_ADDRESS_BYTES);
@@ -63,8 +66,9 @@ static enum conclave_code decode_node(struct genesis *genesis, uint32_t position
     }
     for (uint32_t i = 0; i < position; i++) {
         if (genesis->nodes[i].id == node->id ||
-            slice_equal(genesis->nodes[i].address, node->address)) {
-            codec_error_set(error, "genesis: nodes %u and %u have the same id or peer address",
+            slice_equal(genesis->nodes[i].address, node->address) ||
+            slice_equal(genesis->nodes[i].key, node->key)) {
+            codec_error_set(error, "genesis: nodes %u and %u have the same id, peer address or key",
                             i + 1, position + 1);
             return CONCLAVE_BAD_REQUEST;
         }
@@ -122,6 +126,7 @@ static enum conclave_code decode_envelope(struct genesis *genesis, const struct 
             return rv;
         }
     }
+    genesis->name = body.name;
     genesis->created_ms = body.created_ms;
     auth_cluster_id(envelope->bytes, genesis->cluster_id);
     return check_signature(envelope, body.chair, error);
