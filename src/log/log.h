@@ -48,6 +48,11 @@ struct log;
 typedef enum conclave_code (*log_read_entry)(void *context, uint64_t index,
                                              const struct log_entry *entry);
 
+/* Room on the disk: what the log may take before it must grow, and what it has taken. */
+struct log_usage {
+    uint64_t map_bytes, used_bytes;
+};
+
 struct log_operations {
     uint64_t (*last_index)(struct log *log);
     enum conclave_code (*append)(struct log *log, uint64_t first_index,
@@ -60,6 +65,7 @@ struct log_operations {
     enum conclave_code (*load_vote)(struct log *log, struct log_vote *vote);
     enum conclave_code (*save_identity)(struct log *log, struct slice identity);
     enum conclave_code (*load_identity)(struct log *log, uint8_t *identity, size_t *identity_size);
+    void (*usage)(struct log *log, struct log_usage *usage); /* NULL: it is on no disk */
     void (*close)(struct log *log);
 };
 
@@ -125,6 +131,15 @@ static inline MUST_USE enum conclave_code log_load_identity(struct log *log,
                                                             size_t *identity_size)
 {
     return log->operations->load_identity(log, identity, identity_size);
+}
+
+/* By any thread. */
+static inline void log_usage(struct log *log, struct log_usage *usage)
+{
+    *usage = (struct log_usage){0};
+    if (log->operations->usage != NULL) {
+        log->operations->usage(log, usage);
+    }
 }
 
 static inline void log_close(struct log *log)

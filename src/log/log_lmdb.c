@@ -22,6 +22,7 @@
 
 static const struct slice vote_key = {(const uint8_t *)"vote", 4};
 static const struct slice identity_key = {(const uint8_t *)"identity", 8};
+static const struct slice mark_key = {(const uint8_t *)"journal", 7};
 static const struct slice commit_key = {(const uint8_t *)"commit", 6};
 
 struct log_lmdb {
@@ -160,16 +161,28 @@ struct append {
     size_t entry_count;
 };
 
-static int append_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
+/* From the end, so that a log cut short never has a gap. */
+static int drop_entries(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t first_index,
+                        uint64_t last_index)
 {
-    const struct append *append = context;
     uint8_t bytes[INDEX_KEY_BYTES];
-    for (uint64_t index = append->last_index; index >= append->first_index; index--) {
+    for (uint64_t index = last_index; index >= first_index; index--) {
         MDB_val key = index_key(index, bytes);
         int rv = mdb_del(txn, lmdb->entries, &key, NULL);
         if (rv != 0) {
             return rv == MDB_NOTFOUND ? MDB_CORRUPTED : rv;
         }
+    }
+    return 0;
+}
+
+static int append_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
+{
+    const struct append *append = context;
+    uint8_t bytes[INDEX_KEY_BYTES];
+    int rv = drop_entries(lmdb, txn, append->first_index, append->last_index);
+    if (rv != 0) {
+        return rv;
     }
     for (size_t i = 0; i < append->entry_count; i++) {
         const struct log_entry *entry = &append->entries[i];
@@ -177,8 +190,7 @@ static int append_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
             .type = (uint8_t)entry->type, .term = entry->term, .data = entry->data};
         ASSERT(log_record_is_entry_type(record.type));
         uint64_t index = append->first_index + i;
-        int rv =
-            put_record(txn, lmdb->entries, index_key(index, bytes), index, &record, MDB_APPEND);
+        rv = put_record(txn, lmdb->entries, index_key(index, bytes), index, &record, MDB_APPEND);
         if (rv != 0) {
             return rv;
         }
@@ -234,6 +246,69 @@ static enum conclave_code lmdb_save_identity(struct log *log, struct slice ident
         .record = {.type = LOG_RECORD_IDENTITY, .data = identity},
     };
     return run_write(lmdb_of(log), save_work, &save);
+}
+
+/* --- The journal in front --- */
+
+struct drain {
+    uint64_t first_index;
+    uint64_t last_index; /* before */
+    const struct slice *records;
+    size_t record_count;
+    const struct log_mark *mark;
+};
+
+static int put_stored(MDB_txn *txn, MDB_dbi database, MDB_val key, struct slice stored)
+{
+    MDB_val value = val_of(stored);
+    return memory_fault_next() ? ENOMEM : mdb_put(txn, database, &key, &value, MDB_APPEND);
+}
+
+static int drain_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
+{
+    const struct drain *drain = context;
+    uint8_t bytes[INDEX_KEY_BYTES];
+    int rv = 0;
+    if (drain->record_count > 0) {
+        rv = drop_entries(lmdb, txn, drain->first_index, drain->last_index);
+    }
+    for (size_t i = 0; i < drain->record_count && rv == 0; i++) {
+        MDB_val key = index_key(drain->first_index + i, bytes);
+        rv = put_stored(txn, lmdb->entries, key, drain->records[i]);
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    uint8_t data[LOG_RECORD_MARK_BYTES];
+    log_record_pack_mark(data, drain->mark);
+    struct log_record record = {.type = LOG_RECORD_MARK, .data = slice_of(data, sizeof data)};
+    return put_record(txn, lmdb->meta, val_of(mark_key), 0, &record, 0);
+}
+
+enum conclave_code log_lmdb_drain(struct log *log, uint64_t first_index,
+                                  const struct slice *records, size_t record_count,
+                                  const struct log_mark *mark)
+{
+    struct log_lmdb *lmdb = lmdb_of(log);
+    struct drain drain = {
+        .first_index = first_index,
+        .last_index = atomic_load(&lmdb->last_index),
+        .records = records,
+        .record_count = record_count,
+        .mark = mark,
+    };
+    ASSERT(first_index >= 1 && first_index <= drain.last_index + 1);
+    ASSERT(mark != NULL && (records != NULL || record_count == 0));
+    enum conclave_code rv = run_write(lmdb, drain_work, &drain);
+    if (rv == CONCLAVE_OK && record_count > 0) {
+        atomic_store(&lmdb->last_index, first_index + record_count - 1);
+    }
+    return rv;
+}
+
+bool log_lmdb_poisoned(struct log *log)
+{
+    return atomic_load(&lmdb_of(log)->poisoned);
 }
 
 /* --- Reading --- */
@@ -413,7 +488,37 @@ static enum conclave_code lmdb_load_identity(struct log *log, uint8_t *identity,
                 identity_size);
 }
 
+enum conclave_code log_lmdb_load_mark(struct log *log, struct log_mark *mark)
+{
+    ASSERT(mark != NULL);
+    uint8_t data[LOG_RECORD_MARK_BYTES];
+    size_t size;
+    enum conclave_code code =
+        load(lmdb_of(log), mark_key, LOG_RECORD_MARK, data, sizeof data, &size);
+    if (code == CONCLAVE_OK && size != sizeof data) {
+        code = CONCLAVE_CORRUPT;
+    }
+    if (code == CONCLAVE_OK) {
+        *mark = log_record_unpack_mark(data);
+    }
+    return code;
+}
+
 /* --- Opening and closing --- */
+
+static void lmdb_usage(struct log *log, struct log_usage *usage)
+{
+    struct log_environment *environment = &lmdb_of(log)->environment;
+    MDB_envinfo info;
+    if (log_environment_enter(environment) != CONCLAVE_OK) {
+        return; /* there is no map any more: zeros say so */
+    }
+    int rv = mdb_env_info(environment->env, &info);
+    ASSERT(rv == 0);
+    usage->map_bytes = info.me_mapsize;
+    usage->used_bytes = (info.me_last_pgno + 1) * environment->page_bytes;
+    log_environment_leave(environment);
+}
 
 static void lmdb_close(struct log *log)
 {
@@ -435,6 +540,7 @@ static const struct log_operations lmdb_operations = {
     .load_vote = lmdb_load_vote,
     .save_identity = lmdb_save_identity,
     .load_identity = lmdb_load_identity,
+    .usage = lmdb_usage,
     .close = lmdb_close,
 };
 

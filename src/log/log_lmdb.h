@@ -10,7 +10,7 @@
 #ifndef LOG_LOG_LMDB_H
 #define LOG_LOG_LMDB_H
 
-#include "log/log.h"
+#include "log/log_record.h"
 
 /* Opens or creates `directory` (mode 0750; what is above it must be there); an exclusive lock on it
  * (flock on a file in it) refuses a second opening, by any process, with BUSY. Stale readers are
@@ -18,5 +18,18 @@
  * CORRUPT, BUSY. */
 enum conclave_code log_lmdb_open(const char *directory, size_t map_bytes, struct log **log)
     MUST_USE;
+
+/* For the journal that may stand in front of it (log_journal.h). In one durable transaction: as
+ * log_append, with entries given as the records that are stored (none: nothing is dropped either),
+ * and the mark. */
+enum conclave_code log_lmdb_drain(struct log *log, uint64_t first_index,
+                                  const struct slice *records, size_t record_count,
+                                  const struct log_mark *mark) MUST_USE;
+
+/* NOT_FOUND when no journal ever stood in front. */
+enum conclave_code log_lmdb_load_mark(struct log *log, struct log_mark *mark) MUST_USE;
+
+/* Whether a write failed, so that every later one does. */
+bool log_lmdb_poisoned(struct log *log);
 
 #endif

@@ -116,3 +116,19 @@ uint64_t log_record_unpack_commit(const uint8_t data[LOG_RECORD_COMMIT_BYTES])
 {
     return load_bytes(data, 8);
 }
+
+void log_record_pack_mark(uint8_t data[LOG_RECORD_MARK_BYTES], const struct log_mark *mark)
+{
+    store_u64(data, mark->journal_id);
+    store_u64(data + 8, mark->sequence);
+    store_u64(data + 16, mark->offset);
+    data[24] = mark->open ? 1 : 0;
+}
+
+struct log_mark log_record_unpack_mark(const uint8_t data[LOG_RECORD_MARK_BYTES])
+{
+    return (struct log_mark){.journal_id = load_bytes(data, 8),
+                             .sequence = load_bytes(data + 8, 8),
+                             .offset = load_bytes(data + 16, 8),
+                             .open = data[24] != 0};
+}

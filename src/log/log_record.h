@@ -19,7 +19,8 @@
 enum log_record_type {
     LOG_RECORD_VOTE = 16,
     LOG_RECORD_IDENTITY = 17,
-    LOG_RECORD_COMMIT = 18
+    LOG_RECORD_COMMIT = 18,
+    LOG_RECORD_MARK = 19
 };
 
 #define LOG_RECORD_VOTE_BYTES   16u
@@ -52,6 +53,17 @@ struct log_vote log_record_unpack_vote(const uint8_t data[LOG_RECORD_VOTE_BYTES]
 /* The data of the record that says which commit wrote it. */
 void log_record_pack_commit(uint8_t data[LOG_RECORD_COMMIT_BYTES], uint64_t commit);
 uint64_t log_record_unpack_commit(const uint8_t data[LOG_RECORD_COMMIT_BYTES]);
+
+/* How far the journal in front of a log was taken into it. */
+struct log_mark {
+    uint64_t journal_id;
+    uint64_t sequence; /* of the first frame that was not */
+    uint64_t offset;   /* where it stands, or will, in the journal's file */
+    bool open;         /* there may be such frames: the log is not whole without the journal */
+};
+#define LOG_RECORD_MARK_BYTES 25u
+void log_record_pack_mark(uint8_t data[LOG_RECORD_MARK_BYTES], const struct log_mark *mark);
+struct log_mark log_record_unpack_mark(const uint8_t data[LOG_RECORD_MARK_BYTES]);
 
 /* Whether the number is one of enum log_entry_type. */
 bool log_record_is_entry_type(uint8_t type);
