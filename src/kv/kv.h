@@ -28,6 +28,11 @@
 struct kv;
 struct kv_transaction;
 
+/* Room on the disk: what the store may take before it must grow, and what it has taken. */
+struct kv_usage {
+    uint64_t map_bytes, used_bytes;
+};
+
 struct kv_operations {
     enum conclave_code (*begin)(struct kv *kv, bool write, struct kv_transaction **transaction);
     enum conclave_code (*get)(struct kv_transaction *transaction, struct slice key,
@@ -42,6 +47,7 @@ struct kv_operations {
     enum conclave_code (*commit)(struct kv_transaction *transaction);
     void (*abort)(struct kv_transaction *transaction);
     enum conclave_code (*sync)(struct kv *kv);
+    void (*usage)(struct kv *kv, struct kv_usage *usage); /* NULL: it is on no disk */
     void (*close)(struct kv *kv);
 };
 
@@ -128,6 +134,15 @@ static inline void kv_abort(struct kv_transaction *transaction)
 static inline MUST_USE enum conclave_code kv_sync(struct kv *kv)
 {
     return kv->operations->sync(kv);
+}
+
+/* By any thread. */
+static inline void kv_usage(struct kv *kv, struct kv_usage *usage)
+{
+    *usage = (struct kv_usage){0};
+    if (kv->operations->usage != NULL) {
+        kv->operations->usage(kv, usage);
+    }
 }
 
 /* No transaction may be open. NULL is allowed. */

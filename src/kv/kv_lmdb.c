@@ -4,7 +4,9 @@
  * call of LMDB's, and commit writes to the page cache. The failure modes are: a map that is full
  * (the transaction fails, and the next write begins with a larger map), a disk that is full or
  * broken (LMDB gives the transaction up as a whole), and a data file that was damaged (it is made
- * long enough at open that no read of it can fault; LMDB finds what it checks).
+ * long enough at open that no read of it can fault; LMDB finds what it checks, and a checksum at
+ * the end of each value, over key and value, what it does not: a number that is wrong is never
+ * read).
  */
 #include "kv/kv_lmdb.h"
 
@@ -13,9 +15,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/memory.h"
 #include "kv/kv_environment.h"
+
+#define CHECKSUM_BYTES sizeof(XXH64_canonical_t)
 
 struct lmdb_transaction {
     struct kv_transaction base;
@@ -228,20 +233,32 @@ static enum conclave_code read_result(struct lmdb_transaction *transaction, int 
     return transaction->failure;
 }
 
-static enum conclave_code lmdb_get(struct kv_transaction *base, struct slice key,
-                                   struct slice *value)
+static void pack_checksum(struct slice key, struct slice value, XXH64_canonical_t *packed)
 {
-    struct lmdb_transaction *transaction = transaction_of(base);
-    if (key.size == 0) {
-        return CONCLAVE_NOT_FOUND;
+    XXH64_hash_t seed = XXH3_64bits(key.data, key.size);
+    XXH64_canonicalFromHash(packed, XXH3_64bits_withSeed(value.data, value.size, seed));
+}
+
+/* What was found, without its checksum; `value` may be NULL. */
+static enum conclave_code take_value(struct lmdb_transaction *transaction, struct slice key,
+                                     MDB_val found, struct slice *value)
+{
+    XXH64_canonical_t checksum;
+    struct slice stored = slice_of(found.mv_data, found.mv_size);
+    bool sound = stored.size >= CHECKSUM_BYTES;
+    if (sound) {
+        stored.size -= CHECKSUM_BYTES;
+        pack_checksum(key, stored, &checksum);
+        sound = memcmp(&checksum, stored.data + stored.size, CHECKSUM_BYTES) == 0;
     }
-    MDB_val wanted = val_of(key);
-    MDB_val found;
-    int rv = mdb_get(transaction->txn, lmdb_of(base->kv)->environment.database, &wanted, &found);
-    if (rv == 0 && value != NULL) {
-        *value = slice_of(found.mv_data, found.mv_size);
+    if (!sound) {
+        transaction->failure = CONCLAVE_CORRUPT;
+        return CONCLAVE_CORRUPT;
     }
-    return read_result(transaction, rv);
+    if (value != NULL) {
+        *value = stored;
+    }
+    return CONCLAVE_OK;
 }
 
 static enum conclave_code open_cursor(struct lmdb_transaction *transaction)
@@ -260,13 +277,45 @@ static enum conclave_code open_cursor(struct lmdb_transaction *transaction)
 static enum conclave_code hand_out(struct lmdb_transaction *transaction, int rv, MDB_val found_key,
                                    MDB_val found_value, struct slice *key, struct slice *value)
 {
-    if (rv == 0) {
-        *key = slice_of(found_key.mv_data, found_key.mv_size);
-        if (value != NULL) {
-            *value = slice_of(found_value.mv_data, found_value.mv_size);
-        }
+    if (rv != 0) {
+        return read_result(transaction, rv);
     }
-    return read_result(transaction, rv);
+    *key = slice_of(found_key.mv_data, found_key.mv_size);
+    return take_value(transaction, *key, found_value, value);
+}
+
+/* A key whose bit turned is not found under its name, but stands where it did: beside the place at
+ * which the search for it ends. NOT_FOUND when both pairs there are sound. */
+static enum conclave_code check_neighbours(struct lmdb_transaction *transaction, struct slice key)
+{
+    static const MDB_cursor_op steps[] = {MDB_SET_RANGE, MDB_PREV};
+    enum conclave_code rv = open_cursor(transaction);
+    MDB_val found_key = val_of(key);
+    for (size_t i = 0; i < 2 && (rv == CONCLAVE_OK || rv == CONCLAVE_NOT_FOUND); i++) {
+        struct slice ignored;
+        MDB_val found;
+        MDB_cursor_op step = rv == CONCLAVE_NOT_FOUND ? MDB_LAST : steps[i];
+        rv = hand_out(transaction, mdb_cursor_get(transaction->cursor, &found_key, &found, step),
+                      found_key, found, &ignored, NULL);
+    }
+    return rv == CONCLAVE_OK ? CONCLAVE_NOT_FOUND : rv;
+}
+
+static enum conclave_code lmdb_get(struct kv_transaction *base, struct slice key,
+                                   struct slice *value)
+{
+    struct lmdb_transaction *transaction = transaction_of(base);
+    if (key.size == 0) {
+        return CONCLAVE_NOT_FOUND;
+    }
+    MDB_val wanted = val_of(key);
+    MDB_val found;
+    int rv = mdb_get(transaction->txn, lmdb_of(base->kv)->environment.database, &wanted, &found);
+    if (rv == 0) {
+        return take_value(transaction, key, found, value);
+    }
+    return rv == MDB_NOTFOUND && !base->write ? check_neighbours(transaction, key)
+                                              : read_result(transaction, rv);
 }
 
 static enum conclave_code lmdb_seek(struct kv_transaction *base, struct slice from,
@@ -319,12 +368,14 @@ static enum conclave_code fail_write(struct lmdb_transaction *transaction, int r
     return transaction->failure;
 }
 
-/* Copies `value` to where no write of LMDB's moves it. */
-static enum conclave_code copy_value(struct kv_lmdb *lmdb, struct slice value)
+/* Copies `value` to where no write of LMDB's moves it, and puts the checksum behind it. */
+static enum conclave_code copy_value(struct kv_lmdb *lmdb, struct slice key, struct slice value)
 {
-    if (value.size > lmdb->value_capacity) {
+    XXH64_canonical_t checksum;
+    size_t size = value.size + CHECKSUM_BYTES;
+    if (size > lmdb->value_capacity) {
         size_t capacity = lmdb->value_capacity == 0 ? 4096 : lmdb->value_capacity;
-        while (capacity < value.size) {
+        while (capacity < size) {
             capacity *= 2; /* bounded: a value has at most KV_VALUE_BYTES */
         }
         uint8_t *grown = memory_resize(lmdb->value, capacity);
@@ -334,9 +385,11 @@ static enum conclave_code copy_value(struct kv_lmdb *lmdb, struct slice value)
         lmdb->value = grown;
         lmdb->value_capacity = capacity;
     }
+    pack_checksum(key, value, &checksum);
     if (value.size > 0) {
         memcpy(lmdb->value, value.data, value.size);
     }
+    memcpy(lmdb->value + value.size, &checksum, CHECKSUM_BYTES);
     return CONCLAVE_OK;
 }
 
@@ -351,12 +404,12 @@ static enum conclave_code lmdb_put(struct kv_transaction *base, struct slice key
     uint8_t key_copy[KV_KEY_BYTES];
     ASSERT(key.size <= sizeof key_copy && value.size <= KV_VALUE_BYTES);
     memcpy(key_copy, key.data, key.size);
-    transaction->failure = copy_value(lmdb, value);
+    transaction->failure = copy_value(lmdb, key, value);
     if (transaction->failure != CONCLAVE_OK) {
         return transaction->failure;
     }
     MDB_val put_key = {.mv_size = key.size, .mv_data = key_copy};
-    MDB_val put_value = {.mv_size = value.size, .mv_data = lmdb->value};
+    MDB_val put_value = {.mv_size = value.size + CHECKSUM_BYTES, .mv_data = lmdb->value};
     int rv = memory_fault_next()
                  ? ENOMEM
                  : mdb_put(transaction->txn, lmdb->environment.database, &put_key, &put_value, 0);
@@ -396,6 +449,19 @@ static enum conclave_code lmdb_sync(struct kv *kv)
                     : kv_environment_code(mdb_env_sync(lmdb->environment.env, 1));
 }
 
+static void lmdb_usage(struct kv *kv, struct kv_usage *usage)
+{
+    struct kv_lmdb *lmdb = lmdb_of(kv);
+    MDB_envinfo info;
+    lock(lmdb);
+    int rv = lmdb->environment.map_lost ? ENOMEM : mdb_env_info(lmdb->environment.env, &info);
+    if (rv == 0) {
+        usage->map_bytes = info.me_mapsize;
+        usage->used_bytes = (info.me_last_pgno + 1) * lmdb->environment.page_bytes;
+    }
+    unlock(lmdb);
+}
+
 static void lmdb_close(struct kv *kv)
 {
     struct kv_lmdb *lmdb = lmdb_of(kv);
@@ -420,6 +486,7 @@ static const struct kv_operations lmdb_operations = {
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .sync = lmdb_sync,
+    .usage = lmdb_usage,
     .close = lmdb_close,
 };
 
