@@ -186,6 +186,12 @@ static enum conclave_code parse_cast(struct model_context *context, const struct
                             body, &context->error);
 }
 
+static role_set roles_on_roll(const struct roll_voter *voter)
+{
+    return (role_set)((voter->elector ? ROLE_SET(ROLE_VOTER) : 0u) |
+                      (voter->expert_mask != 0 ? ROLE_SET(ROLE_EXPERT) : 0u));
+}
+
 enum conclave_code ballot_apply_cast(struct model_context *context, const struct command *command)
 {
     struct cast_body body;
@@ -204,7 +210,9 @@ enum conclave_code ballot_apply_cast(struct model_context *context, const struct
     }
     /* Who is on the roll votes, whatever became of the membership since the poll opened. */
     code = roll_find(context->transaction, poll->number, command->author, &voter);
-    if (code == CONCLAVE_NOT_FOUND) {
+    bool allowed = code == CONCLAVE_OK &&
+                   role_allows(command->rule, roles_on_roll(&voter) | command->author_roles, false);
+    if (code == CONCLAVE_NOT_FOUND || (code == CONCLAVE_OK && !allowed)) {
         return refuse(context, CONCLAVE_NOT_ON_ROLL,
                       "member \"%.*s\" is not on the roll of poll \"%.*s\"",
                       TEXT_ARGUMENTS(command->envelope->author), TEXT_ARGUMENTS(poll->id));

@@ -220,9 +220,16 @@ static bool mask_has(uint64_t mask, uint8_t label)
     return label != POLL_NO_LABEL && (mask >> label & 1u) != 0;
 }
 
+/* Ballots mostly answer the questions in the poll's order: the nth answer is tried there first. */
+static uint32_t find_question(const struct poll *poll, struct slice id, uint32_t nth)
+{
+    bool there = nth < poll->question_count && slice_equal(poll->questions[nth].id, id);
+    return there ? nth : poll_question_find(poll, id);
+}
+
 static enum conclave_code take_answer(struct model_context *context, const struct poll *poll,
                                       const struct roll_voter *voter, const msgpack_object *map,
-                                      struct ballot *ballot)
+                                      uint32_t nth, struct ballot *ballot)
 {
     static const struct codec_field fields[] = {
         {"q", CODEC_STRING, true, offsetof(struct answer_body, question), 0, 0},
@@ -237,7 +244,7 @@ static enum conclave_code take_answer(struct model_context *context, const struc
     if (code != CONCLAVE_OK) {
         return code;
     }
-    uint32_t place = poll_question_find(poll, body.question);
+    uint32_t place = find_question(poll, body.question, nth);
     if (place == UINT32_MAX) {
         return refuse(context, CONCLAVE_UNKNOWN_QUESTION, "poll \"%.*s\" has no question \"%.*s\"",
                       TEXT_ARGUMENTS(poll->id), TEXT_ARGUMENTS(body.question));
@@ -275,7 +282,7 @@ enum conclave_code ballot_check_answers(struct model_context *context, const str
     memset(ballot->answers, 0, sizeof ballot->answers);
     ballot->answer_count = poll->question_count;
     for (uint32_t i = 0; i < count; i++) {
-        enum conclave_code code = take_answer(context, poll, voter, &items[i], ballot);
+        enum conclave_code code = take_answer(context, poll, voter, &items[i], i, ballot);
         if (code != CONCLAVE_OK) {
             return code;
         }

@@ -4,7 +4,9 @@
  *      counted, but not kept in the table of replies.
  *   2. the same author and nonce before: the first reply again, or nonce_reused. Neither changes
  *      the table.
- *   3. not_after not too far, the kind, the author's status and role, the kind's own rules. The
+ *   3. signed with the key that the author has now, where it was another before (member_key.h).
+ *      Refused so, it is not kept either: it is nobody's.
+ *   4. not_after not too far, the kind, the author's status and role, the kind's own rules. The
  *      reply is kept, whatever it is.
  *
  * A command that has expired is refused even when its reply is still in the table: otherwise the
@@ -12,41 +14,46 @@
  */
 #include "model/command.h"
 
-#include <sodium.h>
-
 #include "base/mutant.h"
+#include "base/sha256.h"
 #include "model/ballot.h"
 #include "model/cluster.h"
-#include "model/member.h"
+#include "model/member_key.h"
+#include "model/node.h"
 #include "model/policy_store.h"
 #include "model/poll_apply.h"
 #include "model/proposal.h"
 #include "model/replies.h"
 
-enum command_author {
-    AUTHOR_CHAIR,  /* an active chair */
-    AUTHOR_ACTIVE, /* any active member */
-    AUTHOR_VOTER   /* whoever is on the poll's roll, whatever became of them since */
-};
-
+/* Who may is told by the rules of auth/roles.h. */
 struct command_kind {
     const char *name;
-    enum command_author who;
     enum conclave_code (*apply)(struct model_context *, const struct command *);
 };
 
 static const struct command_kind kinds[] = {
-    {"ballot.cast", AUTHOR_VOTER, ballot_apply_cast},
-    {"member.admit", AUTHOR_CHAIR, member_apply_admit},
-    {"member.update", AUTHOR_CHAIR, member_apply_update},
-    {"policy.put", AUTHOR_CHAIR, policy_apply_put},
-    {"poll.cancel", AUTHOR_CHAIR, poll_apply_cancel},
-    {"poll.close", AUTHOR_CHAIR, poll_apply_close},
-    {"poll.open", AUTHOR_CHAIR, poll_apply_open},
-    {"proposal.revise", AUTHOR_ACTIVE, proposal_apply_revise},
-    {"proposal.submit", AUTHOR_ACTIVE, proposal_apply_submit},
-    {"proposal.withdraw", AUTHOR_ACTIVE, proposal_apply_withdraw},
+    {"ballot.cast", ballot_apply_cast},
+    {"cluster.set", cluster_apply_set},
+    {"member.admit", member_apply_admit},
+    {"member.revoke", member_apply_revoke},
+    {"member.rotate-key", member_apply_rotate_key},
+    {"member.update", member_apply_update},
+    {"node.add", node_apply_add},
+    {"node.lead", node_apply_lead},
+    {"node.remove", node_apply_remove},
+    {"node.update", node_apply_update},
+    {"policy.put", policy_apply_put},
+    {"poll.cancel", poll_apply_cancel},
+    {"poll.close", poll_apply_close},
+    {"poll.open", poll_apply_open},
+    {"proposal.revise", proposal_apply_revise},
+    {"proposal.submit", proposal_apply_submit},
+    {"proposal.withdraw", proposal_apply_withdraw},
 };
+
+/* Roles that the poll or proposal at hand gives: the kind's own rule looks at them. */
+#define ROLES_OF_ROLL     (ROLE_SET(ROLE_VOTER) | ROLE_SET(ROLE_EXPERT))
+#define ROLES_OF_PROPOSAL ROLE_SET(ROLE_AUTHOR)
 
 static const char GENESIS[] = "genesis";
 
@@ -84,10 +91,21 @@ static enum conclave_code pack_reply(struct model_context *context, enum conclav
     return reply->status;
 }
 
-static void tell(struct model_context *context, const struct envelope *envelope, struct slice reply)
+static void tell(struct model_context *context, const struct envelope *envelope,
+                 enum conclave_code decided, bool repeated, struct slice reply)
 {
-    context->sink->reply(context->sink->context, context->position, envelope->author,
-                         envelope->nonce, reply);
+    bool decodable = envelope->bytes.size > 0;
+    const struct model_decided told = {
+        .position = context->position,
+        .code = decided,
+        .repeated = repeated,
+        .author = envelope->author,
+        .nonce = envelope->nonce,
+        .envelope_hash = slice_of(context->envelope_hash, decodable ? REPLY_HASH_BYTES : 0),
+        .signature = envelope->signature,
+        .reply = reply,
+    };
+    context->sink->reply(context->sink->context, &told);
 }
 
 /* Replies, counts and notes a decision that was made here and now. */
@@ -102,42 +120,44 @@ static enum conclave_code conclude(struct model_context *context, const struct e
     context->head.commands++;
     context->head.refused += decided == CONCLAVE_OK ? 0 : 1;
     batch_note_code(context, decided);
-    tell(context, envelope, buffer_slice(&context->reply));
+    tell(context, envelope, decided, false, buffer_slice(&context->reply));
     return CONCLAVE_OK;
 }
 
 /* --- Deciding --- */
 
-static enum conclave_code check_author(struct model_context *context,
-                                       const struct command_kind *kind,
-                                       const struct command *command)
+/* Whose place on a poll's roll says whether they may: their status is not even read. */
+static bool is_up_to_roll(const struct command *command)
 {
-    if (kind->who == AUTHOR_VOTER && !MUTANT(13)) {
+    return (command->rule->allowed & ROLES_OF_ROLL) != 0 && !MUTANT(13);
+}
+
+static enum conclave_code check_author(struct model_context *context, const struct command *command)
+{
+    const struct role_rule *rule = command->rule;
+    if (is_up_to_roll(command) || role_allows(rule, command->author_roles, false)) {
         return CONCLAVE_OK;
     }
-    if (!command->author_active) {
+    if ((command->author_roles & ROLE_SET(ROLE_MEMBER)) == 0) {
         return refuse(context, CONCLAVE_NOT_ACTIVE, "member \"%.*s\" is not active",
                       TEXT_ARGUMENTS(command->envelope->author));
     }
-    if (kind->who == AUTHOR_CHAIR && !command->author_chair) {
-        return refuse(context, CONCLAVE_NOT_CHAIR, "%s: member \"%.*s\" is not a chair", kind->name,
-                      TEXT_ARGUMENTS(command->envelope->author));
+    if ((rule->allowed & (ROLES_OF_PROPOSAL | ROLES_OF_ROLL)) != 0) {
+        return CONCLAVE_OK;
     }
-    return CONCLAVE_OK;
+    return refuse(context, CONCLAVE_NOT_CHAIR, "%s: member \"%.*s\" is not a chair", rule->name,
+                  TEXT_ARGUMENTS(command->envelope->author));
 }
 
-/* The author's standing: only who needs it reads the record (a ballot does not). */
-static enum conclave_code load_author(struct model_context *context,
-                                      const struct command_kind *kind, struct command *command)
+static enum conclave_code load_author(struct model_context *context, struct command *command)
 {
-    if (kind->who == AUTHOR_VOTER && !MUTANT(13)) {
+    if (is_up_to_roll(command)) {
         return CONCLAVE_OK;
     }
     struct member author;
     enum conclave_code code = member_load(context->transaction, command->author, &author);
     if (code == CONCLAVE_OK) {
-        command->author_active = author.status == MEMBER_ACTIVE;
-        command->author_chair = member_is_active_chair(&author);
+        command->author_roles = member_roles(&author);
     }
     return code;
 }
@@ -157,9 +177,11 @@ static enum conclave_code decide(struct model_context *context, struct command *
     }
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (slice_is_text(envelope->kind, kinds[i].name)) {
-            enum conclave_code code = load_author(context, &kinds[i], command);
+            command->rule = role_rule_find(ROLE_COMMAND, envelope->kind);
+            ASSERT(command->rule != NULL);
+            enum conclave_code code = load_author(context, command);
             if (code == CONCLAVE_OK) {
-                code = check_author(context, &kinds[i], command);
+                code = check_author(context, command);
             }
             return code == CONCLAVE_OK ? kinds[i].apply(context, command) : code;
         }
@@ -169,31 +191,30 @@ static enum conclave_code decide(struct model_context *context, struct command *
 }
 
 /* Decides a command that is new, and keeps the reply. */
-static enum conclave_code decide_and_keep(struct model_context *context, struct command *command,
-                                          const uint8_t hash[REPLY_HASH_BYTES])
+static enum conclave_code decide_and_keep(struct model_context *context, struct command *command)
 {
     enum conclave_code decided = decide(context, command);
     if (store_failed(decided)) {
         return decided;
     }
     enum conclave_code code = conclude(context, command->envelope, decided);
-    return code == CONCLAVE_OK ? reply_save(context, command, hash, decided) : code;
+    return code == CONCLAVE_OK ? reply_save(context, command, context->envelope_hash, decided)
+                               : code;
 }
 
 /* A command whose author and nonce have been here: the first reply again, or a refusal that leaves
  * it standing. */
 static enum conclave_code repeat(struct model_context *context, const struct envelope *envelope,
-                                 const uint8_t hash[REPLY_HASH_BYTES],
                                  const struct stored_reply *first)
 {
-    if (!MUTANT(11) && memcmp(first->hash, hash, REPLY_HASH_BYTES) != 0) {
+    if (!MUTANT(11) && memcmp(first->hash, context->envelope_hash, REPLY_HASH_BYTES) != 0) {
         return conclude(context, envelope,
                         refuse(context, CONCLAVE_NONCE_REUSED,
                                "another command of \"%.*s\" had this nonce",
                                TEXT_ARGUMENTS(envelope->author)));
     }
     batch_note_code(context, first->code);
-    tell(context, envelope, first->packed);
+    tell(context, envelope, first->code, true, first->packed);
     return CONCLAVE_OK;
 }
 
@@ -218,9 +239,7 @@ static enum conclave_code apply_genesis(struct model_context *context,
     if (code != CONCLAVE_OK || decided != CONCLAVE_OK) {
         return code;
     }
-    uint8_t hash[REPLY_HASH_BYTES];
-    crypto_hash_sha256(hash, envelope->bytes.data, envelope->bytes.size);
-    return reply_save(context, &command, hash, CONCLAVE_OK);
+    return reply_save(context, &command, context->envelope_hash, CONCLAVE_OK);
 }
 
 /* A decoded command. */
@@ -236,7 +255,8 @@ static enum conclave_code apply_envelope(struct model_context *context,
             refuse(context, CONCLAVE_WRONG_CLUSTER, "the command is signed for another cluster"));
     }
     struct command command = {.envelope = envelope};
-    enum conclave_code code = member_find(context->transaction, envelope->author, &command.author);
+    enum conclave_code code = member_find(context->transaction, envelope->author, &command.author,
+                                          &command.author_key_changed);
     if (code == CONCLAVE_NOT_FOUND) {
         return conclude(context, envelope,
                         refuse(context, CONCLAVE_UNKNOWN_AUTHOR, "there is no member \"%.*s\"",
@@ -251,15 +271,22 @@ static enum conclave_code apply_envelope(struct model_context *context,
                                (unsigned long long)envelope->not_after_ms,
                                (unsigned long long)context->head.time_ms));
     }
-    uint8_t hash[REPLY_HASH_BYTES];
     struct stored_reply first;
-    crypto_hash_sha256(hash, envelope->bytes.data, envelope->bytes.size);
     code = MUTANT(10) ? CONCLAVE_NOT_FOUND
                       : reply_load(context->transaction, envelope->nonce, command.author, &first);
     if (code == CONCLAVE_OK) {
-        return repeat(context, envelope, hash, &first);
+        return repeat(context, envelope, &first);
     }
-    return code == CONCLAVE_NOT_FOUND ? decide_and_keep(context, &command, hash) : code;
+    if (code != CONCLAVE_NOT_FOUND) {
+        return code;
+    }
+    if (command.author_key_changed) {
+        code = member_key_check(context, &command);
+        if (code != CONCLAVE_OK) {
+            return store_failed(code) ? code : conclude(context, envelope, code);
+        }
+    }
+    return decide_and_keep(context, &command);
 }
 
 enum conclave_code command_apply(struct model_context *context, struct slice bytes)
@@ -274,6 +301,7 @@ enum conclave_code command_apply(struct model_context *context, struct slice byt
         envelope = (struct envelope){0};
         return conclude(context, &envelope, code);
     }
+    sha256(envelope.bytes, context->envelope_hash);
     code = apply_envelope(context, &envelope);
     envelope_close(&envelope);
     return code;

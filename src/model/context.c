@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "codec/utf8.h"
+
 #define TEXT_SHOWN_BYTES 64u
 
 enum conclave_code refuse(struct model_context *context, enum conclave_code code,
@@ -18,32 +20,15 @@ enum conclave_code refuse(struct model_context *context, enum conclave_code code
     return code;
 }
 
-/* How many of the first `size` bytes are whole characters: valid UTF-8 is only ever cut within its
- * last character. */
-static size_t whole_bytes(const uint8_t *bytes, size_t size)
-{
-    size_t start = size;
-    while (start > 0 && size - start < 3 && (bytes[start - 1] & 0xc0u) == 0x80u) {
-        start--;
-    }
-    if (start == 0 || bytes[start - 1] < 0xc0u) {
-        return size;
-    }
-    uint8_t lead = bytes[start - 1];
-    size_t wanted = lead >= 0xf0u ? 4 : lead >= 0xe0u ? 3 : 2;
-    return size - (start - 1) < wanted ? start - 1 : size;
-}
-
 int text_shown_bytes(struct slice text)
 {
     size_t size = text.size < TEXT_SHOWN_BYTES ? text.size : TEXT_SHOWN_BYTES;
-    return (int)whole_bytes(text.data, size);
+    return (int)codec_utf8_whole(slice_of(text.data, size)).size;
 }
 
 struct slice text_whole(const char *text)
 {
-    size_t size = strlen(text);
-    return slice_of(text, whole_bytes((const uint8_t *)text, size));
+    return codec_utf8_whole(slice_of_text(text));
 }
 
 enum conclave_code check_id(struct model_context *context, const char *field, struct slice id)

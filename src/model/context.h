@@ -9,6 +9,7 @@
 
 #include <conclave/limits.h>
 
+#include "auth/roles.h"
 #include "codec/envelope.h"
 #include "codec/writer.h"
 #include "model/encoding.h"
@@ -34,6 +35,8 @@ struct model_head {
 
 struct poll;
 
+#define REPLY_HASH_BYTES 32u
+
 struct model_context {
     struct kv_transaction *transaction;
     const struct model_sink *sink;
@@ -42,7 +45,8 @@ struct model_context {
     struct model_head head;
     bool has_cluster; /* genesis was applied */
     uint8_t cluster_id[ENVELOPE_CLUSTER_BYTES];
-    struct poll *poll;    /* the poll at hand and what of it is not written back yet: poll.h */
+    struct poll *poll; /* the poll at hand and what of it is not written back yet: poll.h */
+    uint8_t envelope_hash[REPLY_HASH_BYTES]; /* of the command at hand: SHA-256 */
     struct buffer result; /* of the command at hand, packed; empty for the empty map */
     struct buffer reply;
     struct buffer event;
@@ -56,9 +60,10 @@ struct model_context {
 /* A command that has come as far as its rule. */
 struct command {
     const struct envelope *envelope;
-    uint32_t author; /* member number */
-    bool author_active;
-    bool author_chair;
+    uint32_t author;         /* member number */
+    bool author_key_changed; /* the author has had another key, or was revoked */
+    role_set author_roles;   /* but for those that what is acted on gives */
+    const struct role_rule *rule;
 };
 
 /* Sets the sentence of a refusal and returns its code. */

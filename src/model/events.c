@@ -43,12 +43,28 @@ static enum conclave_code end(struct model_context *context)
     return CONCLAVE_OK;
 }
 
+enum conclave_code event_cluster_changed(struct model_context *context, const char *reads)
+{
+    struct buffer *event = begin(context, "cluster.changed", 1);
+    pair_text(event, "reads", reads);
+    return end(context);
+}
+
 enum conclave_code event_member_changed(struct model_context *context, struct slice member,
                                         const char *status)
 {
     struct buffer *event = begin(context, "member.changed", 2);
     pair_string(event, "member", member);
     pair_text(event, "status", status);
+    return end(context);
+}
+
+enum conclave_code event_node_changed(struct model_context *context, uint64_t node,
+                                      const char *role)
+{
+    struct buffer *event = begin(context, "node.changed", 2);
+    pair_u64(event, "node", node);
+    pair_text(event, "role", role);
     return end(context);
 }
 

@@ -6,8 +6,11 @@
 
 #include "model/context.h"
 
+enum conclave_code event_cluster_changed(struct model_context *context, const char *reads) MUST_USE;
 enum conclave_code event_member_changed(struct model_context *context, struct slice member,
                                         const char *status) MUST_USE;
+enum conclave_code event_node_changed(struct model_context *context, uint64_t node,
+                                      const char *role) MUST_USE;
 enum conclave_code event_policy_changed(struct model_context *context, struct slice policy,
                                         uint32_t version) MUST_USE;
 enum conclave_code event_proposal_changed(struct model_context *context, struct slice proposal,

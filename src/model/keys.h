@@ -1,8 +1,8 @@
 /* Where everything stands in the key-value store: the one place that knows.
  *
- * A key is a space (one byte, 0x10 or above: those below are consensus') and then parts. Numbers
- * are big endian, so that keys sort as numbers do; ids are last in a key, or are followed by a zero
- * byte, which no id contains.
+ * A key is a space (one byte, 0x10 or above: those below are of consensus and the record) and then
+ * parts. Numbers are big endian, so that keys sort as numbers do; ids are last in a key, or are
+ * followed by a zero byte, which no id contains.
  *
  * A record starts with a version byte; its writer names the fields. Numbers alone and ids have
  * none.
@@ -13,9 +13,11 @@
  *   BATCH           index u64                   how its commands were decided    replies.c
  *   REPLY           nonce 16, member u32        hash of the envelope, the reply  replies.c
  *   REPLY_QUEUE     index u64                   log time, REPLY keys it made     replies.c
- *   MEMBER_ID       id                          member u32                       member.c
+ *   NODE            node u64                    a node, once a command is about it node.c
+ *   MEMBER_ID       id                          member u32, has had other keys   member.c
  *   MEMBER          member u32                  a member                         member.c
- *   MEMBER_KEY      public key 32               member u32                       member.c
+ *   MEMBER_KEY      public key 32               member u32, for ever             member.c
+ *   MEMBER_OLD_KEY  member u32, key u32         a key that has ended             member_key.c
  *   CLASS_SET_HASH  SHA-256 of the labels       set u32                          labels.c
  *   CLASS_SET       set u32                     labels                           labels.c
  *   POLICY_ID       id                          newest version u32               policy_store.c
@@ -48,11 +50,13 @@ enum key_space {
     KEY_BATCH = 0x12,
     KEY_REPLY = 0x13,
     KEY_REPLY_QUEUE = 0x14,
+    KEY_NODE = 0x15,
     KEY_MEMBER_ID = 0x20,
     KEY_MEMBER = 0x21,
     KEY_MEMBER_KEY = 0x22,
     KEY_CLASS_SET_HASH = 0x23,
     KEY_CLASS_SET = 0x24,
+    KEY_MEMBER_OLD_KEY = 0x25,
     KEY_POLICY_ID = 0x30,
     KEY_POLICY = 0x31,
     KEY_PROPOSAL = 0x38,

@@ -4,7 +4,8 @@
 #include "model/events.h"
 #include "model/roll_change.h"
 
-#define MEMBER_VERSION 1u
+#define MEMBER_VERSION  2u
+#define MEMBER_ID_BYTES 5u /* of the value of a MEMBER_ID key */
 
 struct name_of {
     const char *name;
@@ -13,8 +14,10 @@ struct name_of {
 
 static const struct name_of kinds[] = {
     {"model", MEMBER_MODEL}, {"person", MEMBER_PERSON}, {"service", MEMBER_SERVICE}};
-static const struct name_of statuses[] = {
-    {"active", MEMBER_ACTIVE}, {"suspended", MEMBER_SUSPENDED}, {"retired", MEMBER_RETIRED}};
+static const struct name_of statuses[] = {{"active", MEMBER_ACTIVE},
+                                          {"suspended", MEMBER_SUSPENDED},
+                                          {"retired", MEMBER_RETIRED},
+                                          {"revoked", MEMBER_REVOKED}};
 
 /* 0 when there is no such name. */
 static int value_of(const struct name_of *names, size_t count, struct slice name)
@@ -35,7 +38,7 @@ const char *member_kind_name(enum member_kind kind)
 
 const char *member_status_name(enum member_status status)
 {
-    ASSERT(status >= MEMBER_ACTIVE && status <= MEMBER_RETIRED);
+    ASSERT(status >= MEMBER_ACTIVE && status <= MEMBER_REVOKED);
     return statuses[status - 1].name;
 }
 
@@ -44,15 +47,43 @@ bool member_is_active_chair(const struct member *member)
     return member->status == MEMBER_ACTIVE && labels_have(&member->roles, slice_of_text("chair"));
 }
 
+role_set member_roles(const struct member *member)
+{
+    switch (member->status) {
+    case MEMBER_SUSPENDED:
+        return ROLE_SET(ROLE_SUSPENDED);
+    case MEMBER_RETIRED:
+        return ROLE_SET(ROLE_RETIRED);
+    case MEMBER_REVOKED:
+        return ROLE_SET(ROLE_REVOKED);
+    case MEMBER_ACTIVE:
+        return (role_set)(ROLE_SET(ROLE_MEMBER) |
+                          (member_is_active_chair(member) ? ROLE_SET(ROLE_CHAIR) : 0u));
+    }
+    UNREACHABLE("status of a member");
+}
+
+enum conclave_code member_find_decode(struct slice value, uint32_t *number, bool *key_changed)
+{
+    if (value.size != MEMBER_ID_BYTES || value.data[4] > 1) {
+        return CONCLAVE_CORRUPT;
+    }
+    *number = load_be32(value.data);
+    *key_changed = value.data[4] != 0;
+    return CONCLAVE_OK;
+}
+
 enum conclave_code member_find(struct kv_transaction *transaction, struct slice id,
-                               uint32_t *number)
+                               uint32_t *number, bool *key_changed)
 {
     if (id.size == 0 || id.size > LIMIT_ID_BYTES) {
         return CONCLAVE_NOT_FOUND;
     }
     struct key key;
     key_of_id(&key, KEY_MEMBER_ID, id);
-    return store_get_u32(transaction, &key, number);
+    struct slice value;
+    enum conclave_code code = store_get(transaction, &key, &value);
+    return code == CONCLAVE_OK ? member_find_decode(value, number, key_changed) : code;
 }
 
 enum conclave_code member_decode(struct slice record, struct member *member)
@@ -67,13 +98,16 @@ enum conclave_code member_decode(struct slice record, struct member *member)
     member->index = decode_u64(&decoder);
     member->time_ms = decode_u64(&decoder);
     decode_bytes(&decoder, member->public_key, MEMBER_KEY_BYTES);
+    member->keys = decode_u32(&decoder);
+    member->key_index = decode_u64(&decoder);
     member->id = decode_slice(&decoder);
     member->name = decode_slice(&decoder);
     labels_decode(&decoder, &member->classes);
     labels_decode(&decoder, &member->roles);
     bool whole = decoder_done(&decoder) && version == MEMBER_VERSION &&
                  member->kind >= MEMBER_MODEL && member->kind <= MEMBER_SERVICE &&
-                 member->status >= MEMBER_ACTIVE && member->status <= MEMBER_RETIRED;
+                 member->status >= MEMBER_ACTIVE && member->status <= MEMBER_REVOKED &&
+                 member->keys >= 1;
     return whole ? CONCLAVE_OK : CONCLAVE_CORRUPT;
 }
 
@@ -87,8 +121,40 @@ enum conclave_code member_load(struct kv_transaction *transaction, uint32_t numb
     return code == CONCLAVE_OK ? member_decode(value, member) : code;
 }
 
-/* No slice of `member` may be the store's. */
-static enum conclave_code member_save(struct model_context *context, const struct member *member)
+enum conclave_code member_load_copy(struct kv_transaction *transaction, uint32_t number,
+                                    struct buffer *copy, struct member *member)
+{
+    struct key key;
+    key_of_u32(&key, KEY_MEMBER, number);
+    struct slice value;
+    enum conclave_code code = store_get_known(transaction, &key, &value);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    buffer_clear(copy);
+    buffer_append(copy, value.data, value.size);
+    return copy->status == CONCLAVE_OK ? member_decode(buffer_slice(copy), member) : copy->status;
+}
+
+enum conclave_code member_save_id(struct model_context *context, const struct member *member)
+{
+    bool key_changed = member->keys > 1 || member->status == MEMBER_REVOKED;
+    uint8_t value[MEMBER_ID_BYTES];
+    store_be32(value, member->number);
+    value[4] = key_changed ? 1 : 0;
+    struct key key;
+    key_of_id(&key, KEY_MEMBER_ID, member->id);
+    return kv_put(context->transaction, key_slice(&key), slice_of(value, sizeof value));
+}
+
+enum conclave_code member_save_key(struct model_context *context, const struct member *member)
+{
+    struct key key;
+    key_of_id(&key, KEY_MEMBER_KEY, slice_of(member->public_key, MEMBER_KEY_BYTES));
+    return store_put_u32(context->transaction, &key, member->number);
+}
+
+enum conclave_code member_save(struct model_context *context, const struct member *member)
 {
     struct buffer *record = record_begin(context, MEMBER_VERSION);
     encode_u32(record, member->number);
@@ -99,6 +165,8 @@ static enum conclave_code member_save(struct model_context *context, const struc
     encode_u64(record, member->index);
     encode_u64(record, member->time_ms);
     encode_bytes(record, member->public_key, MEMBER_KEY_BYTES);
+    encode_u32(record, member->keys);
+    encode_u64(record, member->key_index);
     encode_slice(record, member->id);
     encode_slice(record, member->name);
     labels_encode(record, &member->classes);
@@ -119,6 +187,8 @@ enum conclave_code member_insert(struct model_context *context, struct member *m
         return code;
     }
     member->number = ++context->head.members;
+    member->keys = 1;
+    member->key_index = context->index;
     member->index = context->index;
     member->time_ms = context->head.time_ms;
     context->head.active_chairs += member_is_active_chair(member) ? 1 : 0;
@@ -126,14 +196,10 @@ enum conclave_code member_insert(struct model_context *context, struct member *m
     if (code != CONCLAVE_OK) {
         return code;
     }
-    struct key key;
-    key_of_id(&key, KEY_MEMBER_ID, member->id);
-    code = store_put_u32(context->transaction, &key, member->number);
-    if (code != CONCLAVE_OK) {
-        return code;
+    code = member_save_id(context, member);
+    if (code == CONCLAVE_OK) {
+        code = member_save_key(context, member);
     }
-    key_of_id(&key, KEY_MEMBER_KEY, slice_of(member->public_key, MEMBER_KEY_BYTES));
-    code = store_put_u32(context->transaction, &key, member->number);
     if (code != CONCLAVE_OK) {
         return code;
     }
@@ -172,7 +238,7 @@ static enum conclave_code fill_member(struct model_context *context, const struc
     }
     if (code == CONCLAVE_OK && body->status.data != NULL) {
         int status = value_of(statuses, sizeof statuses / sizeof statuses[0], body->status);
-        if (status == 0) {
+        if (status == 0 || status == MEMBER_REVOKED) { /* which is a command of its own */
             return refuse(context, CONCLAVE_BAD_VALUE,
                           "status \"%.*s\" is not active, suspended or retired",
                           TEXT_ARGUMENTS(body->status));
@@ -195,6 +261,27 @@ static enum conclave_code fill_member(struct model_context *context, const struc
     return code;
 }
 
+enum conclave_code member_check_key_free(struct model_context *context,
+                                         const uint8_t public_key[MEMBER_KEY_BYTES])
+{
+    uint32_t owner_number;
+    struct key key;
+    key_of_id(&key, KEY_MEMBER_KEY, slice_of(public_key, MEMBER_KEY_BYTES));
+    enum conclave_code code = store_get_u32(context->transaction, &key, &owner_number);
+    if (code != CONCLAVE_OK) {
+        return code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
+    }
+    struct member owner;
+    code = member_load(context->transaction, owner_number, &owner);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    bool has = owner.status != MEMBER_REVOKED &&
+               memcmp(owner.public_key, public_key, MEMBER_KEY_BYTES) == 0;
+    return refuse(context, CONCLAVE_DUPLICATE_KEY, "member \"%.*s\" %s this key already",
+                  TEXT_ARGUMENTS(owner.id), has ? "has" : "has had");
+}
+
 /* Are id and key free? */
 static enum conclave_code check_free(struct model_context *context, const struct member *member)
 {
@@ -209,19 +296,7 @@ static enum conclave_code check_free(struct model_context *context, const struct
         return refuse(context, CONCLAVE_DUPLICATE_ID, "there is a member \"%.*s\" already",
                       TEXT_ARGUMENTS(member->id));
     }
-    uint32_t owner_number;
-    key_of_id(&key, KEY_MEMBER_KEY, slice_of(member->public_key, MEMBER_KEY_BYTES));
-    code = store_get_u32(context->transaction, &key, &owner_number);
-    if (code != CONCLAVE_OK) {
-        return code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
-    }
-    struct member owner;
-    code = member_load(context->transaction, owner_number, &owner);
-    if (code != CONCLAVE_OK) {
-        return code;
-    }
-    return refuse(context, CONCLAVE_DUPLICATE_KEY, "member \"%.*s\" has this key already",
-                  TEXT_ARGUMENTS(owner.id));
+    return member_check_key_free(context, member->public_key);
 }
 
 enum conclave_code member_apply_admit(struct model_context *context, const struct command *command)
@@ -271,9 +346,23 @@ enum conclave_code member_apply_admit(struct model_context *context, const struc
     return CONCLAVE_OK;
 }
 
-/* Writes what changed between two states of a member. */
-static enum conclave_code member_replace(struct model_context *context, const struct member *before,
-                                         struct member *after)
+static enum roll_change_kind change_of_status(enum member_status status)
+{
+    switch (status) {
+    case MEMBER_ACTIVE:
+        return ROLL_CHANGE_ACTIVE;
+    case MEMBER_SUSPENDED:
+        return ROLL_CHANGE_SUSPENDED;
+    case MEMBER_RETIRED:
+        return ROLL_CHANGE_RETIRED;
+    case MEMBER_REVOKED:
+        return ROLL_CHANGE_REVOKED;
+    }
+    UNREACHABLE("status of a member");
+}
+
+enum conclave_code member_replace(struct model_context *context, const struct member *before,
+                                  struct member *after)
 {
     enum conclave_code code = CONCLAVE_OK;
     struct roll_change_set changes = {0};
@@ -291,9 +380,7 @@ static enum conclave_code member_replace(struct model_context *context, const st
         roll_change_add(&changes, ROLL_CHANGE_WEIGHT);
     }
     if (before->status != after->status) {
-        roll_change_add(&changes, after->status == MEMBER_ACTIVE      ? ROLL_CHANGE_ACTIVE
-                                  : after->status == MEMBER_SUSPENDED ? ROLL_CHANGE_SUSPENDED
-                                                                      : ROLL_CHANGE_RETIRED);
+        roll_change_add(&changes, change_of_status(after->status));
     }
     context->head.active_chairs -= member_is_active_chair(before) ? 1 : 0;
     context->head.active_chairs += member_is_active_chair(after) ? 1 : 0;
@@ -308,21 +395,32 @@ static enum conclave_code member_replace(struct model_context *context, const st
     return event_member_changed(context, after->id, member_status_name(after->status));
 }
 
-static enum conclave_code update_member(struct model_context *context,
-                                        const struct member_body *body, const struct member *before)
+enum conclave_code member_check_chairs(struct model_context *context, const struct member *before,
+                                       const struct member *after)
 {
-    struct member after = *before;
-    enum conclave_code code = fill_member(context, body, &after);
-    if (code != CONCLAVE_OK) {
-        return code;
-    }
-    if (member_is_active_chair(before) && !member_is_active_chair(&after) &&
+    if (member_is_active_chair(before) && !member_is_active_chair(after) &&
         context->head.active_chairs <= 1) {
         return refuse(context, CONCLAVE_LAST_CHAIR,
                       "\"%.*s\" is the last active chair: make another member chair first",
                       TEXT_ARGUMENTS(before->id));
     }
-    return member_replace(context, before, &after);
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code update_member(struct model_context *context,
+                                        const struct member_body *body, const struct member *before)
+{
+    if (before->status == MEMBER_REVOKED) {
+        return refuse(context, CONCLAVE_KEY_REVOKED,
+                      "the key of \"%.*s\" was revoked, for good: admit a new member",
+                      TEXT_ARGUMENTS(before->id));
+    }
+    struct member after = *before;
+    enum conclave_code code = fill_member(context, body, &after);
+    if (code == CONCLAVE_OK) {
+        code = member_check_chairs(context, before, &after);
+    }
+    return code == CONCLAVE_OK ? member_replace(context, before, &after) : code;
 }
 
 enum conclave_code member_apply_update(struct model_context *context, const struct command *command)
@@ -343,7 +441,8 @@ enum conclave_code member_apply_update(struct model_context *context, const stru
         return code;
     }
     uint32_t number;
-    code = member_find(context->transaction, body.id, &number);
+    bool key_changed;
+    code = member_find(context->transaction, body.id, &number, &key_changed);
     if (code == CONCLAVE_NOT_FOUND) {
         return refuse(context, CONCLAVE_UNKNOWN_MEMBER, "there is no member \"%.*s\"",
                       TEXT_ARGUMENTS(body.id));
@@ -351,19 +450,10 @@ enum conclave_code member_apply_update(struct model_context *context, const stru
     if (code != CONCLAVE_OK) {
         return code;
     }
-    struct key key;
-    key_of_u32(&key, KEY_MEMBER, number);
-    struct slice value;
-    code = store_get_known(context->transaction, &key, &value);
-    if (code != CONCLAVE_OK) {
-        return code;
-    }
-    struct buffer record; /* a copy: the store's bytes end with the first put */
+    struct buffer record;
     buffer_init(&record, KV_VALUE_BYTES);
-    buffer_append(&record, value.data, value.size);
     struct member before;
-    code = record.status == CONCLAVE_OK ? member_decode(buffer_slice(&record), &before)
-                                        : record.status;
+    code = member_load_copy(context->transaction, number, &record, &before);
     if (code == CONCLAVE_OK) {
         code = update_member(context, &body, &before);
     }

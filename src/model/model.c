@@ -2,11 +2,12 @@
  * is told. See model.h. */
 #include "model/model.h"
 
+#include "auth/auth.h"
 #include "base/mutant.h"
 #include "model/cluster.h"
 #include "model/command.h"
 #include "model/head.h"
-#include "model/member.h"
+#include "model/member_key.h"
 #include "model/poll_apply.h"
 #include "model/replies.h"
 
@@ -61,6 +62,9 @@ static enum conclave_code apply_batch(struct model_context *context, const struc
     }
     if (MUTANT(32) || batch->time_ms > context->head.time_ms) {
         context->head.time_ms = batch->time_ms;
+    }
+    if (context->sink->begin != NULL) {
+        context->sink->begin(context->sink->context, context->head.time_ms, batch);
     }
     enum conclave_code code = replies_drop_old(context);
     for (uint32_t i = 0; code == CONCLAVE_OK && i < batch->close_count; i++) {
@@ -123,8 +127,9 @@ enum conclave_code model_author(struct kv_transaction *transaction, struct slice
 {
     ASSERT(out != NULL);
     uint32_t number;
+    bool key_changed;
     struct member member;
-    enum conclave_code code = member_find(transaction, author, &number);
+    enum conclave_code code = member_find(transaction, author, &number, &key_changed);
     if (code == CONCLAVE_OK) {
         code = member_load(transaction, number, &member);
     } else if (code == CONCLAVE_NOT_FOUND) {
@@ -134,9 +139,50 @@ enum conclave_code model_author(struct kv_transaction *transaction, struct slice
         return code;
     }
     memcpy(out->public_key, member.public_key, sizeof out->public_key);
-    out->active = member.status == MEMBER_ACTIVE;
-    out->chair = member_is_active_chair(&member);
+    out->roles = member_roles(&member);
+    out->key_index = member.key_index;
+    out->old_key_count = 0;
+    for (uint32_t i = member.keys - 1; i > 0 && out->old_key_count < MODEL_OLD_KEYS; i--) {
+        struct member_old_key old;
+        code = member_old_key_load(transaction, number, i, &old);
+        if (code != CONCLAVE_OK) {
+            return code == CONCLAVE_NOT_FOUND ? CONCLAVE_CORRUPT : code;
+        }
+        memcpy(out->old_keys[out->old_key_count++], old.public_key, MEMBER_KEY_BYTES);
+    }
     return CONCLAVE_OK;
+}
+
+enum conclave_code model_reply(struct kv_transaction *transaction, struct slice author,
+                               struct slice nonce, struct slice envelope, struct buffer *reply)
+{
+    ASSERT(reply != NULL);
+    uint32_t number;
+    bool key_changed;
+    struct stored_reply stored;
+    uint8_t hash[REPLY_HASH_BYTES];
+    enum conclave_code code = member_find(transaction, author, &number, &key_changed);
+    if (code == CONCLAVE_OK) {
+        code = reply_load(transaction, nonce, number, &stored);
+    }
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    auth_sha256(envelope, hash);
+    if (memcmp(hash, stored.hash, sizeof hash) != 0) {
+        return CONCLAVE_NOT_FOUND;
+    }
+    buffer_append(reply, stored.packed.data, stored.packed.size);
+    return reply->status;
+}
+
+enum conclave_code model_reads_public(struct kv_transaction *transaction, bool *reads_public)
+{
+    ASSERT(reads_public != NULL);
+    struct cluster_record cluster;
+    enum conclave_code code = cluster_load(transaction, &cluster);
+    *reads_public = code == CONCLAVE_OK && cluster.reads == CLUSTER_READS_PUBLIC;
+    return code;
 }
 
 enum conclave_code model_time(struct kv_transaction *transaction, uint64_t *time_ms)

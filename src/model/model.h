@@ -15,22 +15,35 @@
 
 #include <conclave/codes.h>
 
+#include "auth/roles.h"
 #include "base/buffer.h"
 #include "codec/envelope.h"
 #include "kv/kv.h"
 
 /* The version of the rules. A batch replays under the version it was made with; stored with the
  * state. */
-#define MODEL_VERSION 1u
+#define MODEL_VERSION 2u
+
+/* A command and what became of it. What cannot be decoded has no author, nonce, hash, signature. */
+struct model_decided {
+    uint32_t position;
+    enum conclave_code code;
+    bool repeated; /* decided before: `code` and `reply` are the first ones */
+    struct slice author;
+    struct slice nonce;
+    struct slice envelope_hash; /* SHA-256 of the envelope */
+    struct slice signature;
+    struct slice reply; /* a packed map as PROTOCOL.md "Reply" has it */
+};
 
 /* Where the effects of a batch go, besides the state. Slices are valid during the call. Called in
  * the order of the commands; no call may change the state. */
 struct model_sink {
     void *context;
-    /* A command was decided: its reply, a packed map as PROTOCOL.md "Reply" has it. `author` and
-     * `nonce` name the command. */
-    void (*reply)(void *context, uint32_t position, struct slice author, struct slice nonce,
-                  struct slice reply);
+    /* The batch begins, at this log time. May be NULL. */
+    void (*begin)(void *context, uint64_t time_ms, const struct batch *batch);
+    /* A command was decided. */
+    void (*reply)(void *context, const struct model_decided *decided);
     /* Something happened that watchers are told: a packed map as PROTOCOL.md "Events" has it. */
     void (*event)(void *context, struct slice event);
 };
@@ -38,8 +51,9 @@ struct model_sink {
 /* Applies the batch of the entry at `index`. Log time becomes max(previous log time, the batch's).
  * First the closes (each checked: due by log time or settled; else ignored), then the commands in
  * order. A command that is not decodable, has a wrong cluster id, is expired, refused by a rule,
- * ... gets its code as its reply and changes nothing but the record of that. Signatures are NOT
- * checked here (they were, at admission). The first command ever must be `genesis`.
+ * ... gets its code as its reply and changes nothing but the record of that. Signatures were
+ * checked at admission, and are here only where the author's key has changed (member_key.h). The
+ * first command ever must be `genesis`.
  *
  * OK: every command has its reply. Anything else is a failure of the store or the log (NO_MEMORY,
  * IO, DISK_FULL, CORRUPT): the caller aborts the transaction and stops the node. */
@@ -53,7 +67,7 @@ enum conclave_code model_codes(struct kv_transaction *transaction, uint64_t inde
     MUST_USE;
 
 /* The cluster as genesis made it; NOT_FOUND before genesis. Slices are the transaction's. `nodes`:
- * packed array of [id, peer address, client address]. */
+ * packed array of [id, peer address, client address, key: bin 32]. */
 struct model_cluster {
     uint8_t id[16];
     struct slice name;
@@ -64,13 +78,25 @@ enum conclave_code model_cluster(struct kv_transaction *transaction, struct mode
     MUST_USE;
 
 /* What admission needs to know of an author. UNKNOWN_AUTHOR when not a member. */
+#define MODEL_OLD_KEYS 8u
 struct model_author {
-    uint8_t public_key[32];
-    bool active;
-    bool chair;
+    uint8_t public_key[32]; /* the last one, also of a revoked member (roles say which) */
+    role_set roles;         /* that the status and the member's own roles give */
+    uint64_t key_index;     /* of the entry with which the key began */
+    uint8_t old_keys[MODEL_OLD_KEYS][32]; /* those before, the latest first, not all */
+    unsigned old_key_count;
 };
 enum conclave_code model_author(struct kv_transaction *transaction, struct slice author,
                                 struct model_author *out) MUST_USE;
+
+/* The reply to exactly this command, if the table has it: appended to `reply`. NOT_FOUND. */
+enum conclave_code model_reply(struct kv_transaction *transaction, struct slice author,
+                               struct slice nonce, struct slice envelope, struct buffer *reply)
+    MUST_USE;
+
+/* May anybody read? NOT_FOUND (and not) before genesis. */
+enum conclave_code model_reads_public(struct kv_transaction *transaction, bool *reads_public)
+    MUST_USE;
 
 /* Log time: that of the last batch applied, 0 before the first. */
 enum conclave_code model_time(struct kv_transaction *transaction, uint64_t *time_ms) MUST_USE;

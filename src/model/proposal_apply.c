@@ -119,7 +119,9 @@ static enum conclave_code load_editable(struct model_context *context,
     if (code != CONCLAVE_OK) {
         return code;
     }
-    if (!command->author_chair && !slice_equal(proposal->author, command->envelope->author)) {
+    bool author = slice_equal(proposal->author, command->envelope->author);
+    role_set roles = (role_set)(command->author_roles | (author ? ROLE_SET(ROLE_AUTHOR) : 0u));
+    if (!role_allows(command->rule, roles, false)) {
         return refuse(context, CONCLAVE_NOT_AUTHOR,
                       "proposal \"%.*s\" is by \"%.*s\": only they or a chair may do this",
                       TEXT_ARGUMENTS(id), TEXT_ARGUMENTS(proposal->author));

@@ -21,6 +21,7 @@ static const struct {
     {"decision.list", query_decision_list},
     {"member.get", query_member_get},
     {"member.list", query_member_list},
+    {"node.list", query_node_list},
     {"policy.get", query_policy_get},
     {"policy.list", query_policy_list},
     {"poll.get", query_poll_get},
@@ -178,7 +179,8 @@ enum conclave_code query_scan_after(const struct query *query, struct scan *scan
 
 enum conclave_code query_member_number(const struct query *query, struct slice id, uint32_t *number)
 {
-    enum conclave_code code = member_find(query->transaction, id, number);
+    bool key_changed;
+    enum conclave_code code = member_find(query->transaction, id, number, &key_changed);
     return code == CONCLAVE_NOT_FOUND
                ? query_refuse(query, CONCLAVE_UNKNOWN_MEMBER, "there is no member \"%.*s\"",
                               TEXT_ARGUMENTS(id))

@@ -104,6 +104,7 @@ enum conclave_code query_cluster_get(const struct query *query) MUST_USE;
 enum conclave_code query_request(const struct query *query) MUST_USE;
 enum conclave_code query_member_get(const struct query *query) MUST_USE;
 enum conclave_code query_member_list(const struct query *query) MUST_USE;
+enum conclave_code query_node_list(const struct query *query) MUST_USE;
 enum conclave_code query_policy_get(const struct query *query) MUST_USE;
 enum conclave_code query_policy_list(const struct query *query) MUST_USE;
 enum conclave_code query_proposal_get(const struct query *query) MUST_USE;

@@ -2,8 +2,35 @@
 #include "model/cluster.h"
 #include "model/head.h"
 #include "model/member.h"
+#include "model/node.h"
 #include "model/query.h"
 #include "model/replies.h"
+
+/* The nodes that make up the cluster now, as commands after genesis have it. */
+static void write_nodes(struct buffer *answer, const struct node_list *list)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        count += list->nodes[i].role != NODE_REMOVED;
+    }
+    codec_write_text(answer, "nodes");
+    codec_write_array(answer, count);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct node_record *node = &list->nodes[i];
+        if (node->role == NODE_REMOVED) {
+            continue;
+        }
+        codec_write_array(answer, 4);
+        codec_write_u64(answer, node->id);
+        codec_write_string(answer, node->peer);
+        codec_write_string(answer, node->client);
+        if (node->key.size > 0) {
+            codec_write_bytes(answer, node->key);
+        } else {
+            codec_write_nil(answer);
+        }
+    }
+}
 
 enum conclave_code query_cluster_get(const struct query *query)
 {
@@ -16,17 +43,21 @@ enum conclave_code query_cluster_get(const struct query *query)
     if (code == CONCLAVE_OK) {
         code = head_load(query->transaction, &head);
     }
+    struct node_list nodes;
+    if (code == CONCLAVE_OK) {
+        code = node_list_load(query->transaction, &nodes);
+    }
     if (code != CONCLAVE_OK) {
         return code;
     }
     struct buffer *answer = query->answer;
-    query_begin(query, 8);
+    query_begin(query, 9);
     pair_string(answer, "name", cluster.name);
     pair_bytes(answer, "cluster", slice_of(cluster.id, ENVELOPE_CLUSTER_BYTES));
     pair_u64(answer, "created", cluster.created_ms);
     pair_string(answer, "chair", cluster.chair);
-    codec_write_text(answer, "nodes");
-    codec_write_raw(answer, cluster.nodes);
+    pair_text(answer, "reads", cluster_reads_name(cluster.reads));
+    write_nodes(answer, &nodes);
     pair_bytes(answer, "digest", query->digest);
     pair_u64(answer, "time", head.time_ms);
     codec_write_text(answer, "counts");

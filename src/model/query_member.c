@@ -1,5 +1,5 @@
 /* member.get and member.list. */
-#include "model/member.h"
+#include "model/member_key.h"
 #include "model/query.h"
 
 #define MEMBER_PAIRS 11u
@@ -21,6 +21,47 @@ static void write_pairs(struct buffer *buffer, const struct member *member)
     pair_u64(buffer, "time", member->time_ms);
 }
 
+static void write_key(struct buffer *buffer, const struct member_old_key *key, bool ended)
+{
+    codec_write_map(buffer, 6);
+    pair_bytes(buffer, "key", slice_of(key->public_key, MEMBER_KEY_BYTES));
+    pair_u64(buffer, "from", key->from_index);
+    if (ended) {
+        pair_u64(buffer, "until", key->until_index);
+        pair_u64(buffer, "until_time", key->until_ms);
+        pair_text(buffer, "ended", member_key_end_name(key->how));
+    } else {
+        static const char *const names[] = {"until", "until_time", "ended"};
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            codec_write_text(buffer, names[i]);
+            codec_write_nil(buffer);
+        }
+    }
+    pair_string_or_nil(buffer, "reason", key->reason);
+}
+
+/* All keys the member has had, in order. */
+static enum conclave_code write_keys(const struct query *query, const struct member *member)
+{
+    codec_write_text(query->answer, "keys");
+    codec_write_array(query->answer, member->keys);
+    uint32_t ended = member->status == MEMBER_REVOKED ? member->keys : member->keys - 1;
+    struct member_old_key key;
+    for (uint32_t i = 1; i <= ended; i++) {
+        enum conclave_code code = member_old_key_load(query->transaction, member->number, i, &key);
+        if (code != CONCLAVE_OK) {
+            return code == CONCLAVE_NOT_FOUND ? CONCLAVE_CORRUPT : code;
+        }
+        write_key(query->answer, &key, true);
+    }
+    if (ended < member->keys) {
+        key = (struct member_old_key){.from_index = member->key_index, .reason = slice_of_text("")};
+        memcpy(key.public_key, member->public_key, MEMBER_KEY_BYTES);
+        write_key(query->answer, &key, false);
+    }
+    return CONCLAVE_OK;
+}
+
 enum conclave_code query_member_get(const struct query *query)
 {
     static const char *const wanted[] = {"!id", NULL};
@@ -38,9 +79,9 @@ enum conclave_code query_member_get(const struct query *query)
     if (code != CONCLAVE_OK) {
         return code;
     }
-    query_begin_shape(query, MEMBER_PAIRS);
+    query_begin_shape(query, MEMBER_PAIRS + 1);
     write_pairs(query->answer, &member);
-    return CONCLAVE_OK;
+    return write_keys(query, &member);
 }
 
 static enum conclave_code fill_page(const struct query *query, struct scan *scan, struct page *page)
@@ -52,8 +93,12 @@ static enum conclave_code fill_page(const struct query *query, struct scan *scan
             return CONCLAVE_OK;
         }
         struct member member;
-        code = value.size == 4 ? member_load(query->transaction, load_be32(value.data), &member)
-                               : CONCLAVE_CORRUPT;
+        uint32_t number;
+        bool key_changed;
+        code = member_find_decode(value, &number, &key_changed);
+        if (code == CONCLAVE_OK) {
+            code = member_load(query->transaction, number, &member);
+        }
         if (code != CONCLAVE_OK) {
             return code;
         }

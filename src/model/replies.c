@@ -1,6 +1,8 @@
 /* See replies.h. */
 #include "model/replies.h"
 
+#include "base/mutant.h"
+
 #define REPLY_VERSION       1u
 #define REPLY_QUEUE_VERSION 1u
 #define BATCH_VERSION       1u
@@ -96,7 +98,8 @@ enum conclave_code replies_drop_old(struct model_context *context)
             size % REPLY_KEY_BYTES != 0) {
             return CONCLAVE_CORRUPT;
         }
-        if (context->head.time_ms <= time_ms + REPLIES_KEEP_MS || size > room) {
+        if (context->head.time_ms <= time_ms + (MUTANT(43) ? 100 : REPLIES_KEEP_MS) ||
+            size > room) {
             return CONCLAVE_OK;
         }
         room -= size;

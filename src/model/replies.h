@@ -17,8 +17,6 @@
 
 #define REPLIES_KEEP_MS (LIMIT_NOT_AFTER_AHEAD_MS + 3600ull * 1000u)
 
-#define REPLY_HASH_BYTES 32u
-
 /* A reply as stored; the slices are the store's. */
 struct stored_reply {
     uint8_t hash[REPLY_HASH_BYTES]; /* SHA-256 of the envelope */

@@ -13,9 +13,9 @@ void roll_change_add(struct roll_change_set *set, enum roll_change_kind kind)
 
 const char *roll_change_name(enum roll_change_kind kind)
 {
-    static const char *const names[] = {"suspended", "retired", "active",
-                                        "weight",    "classes", "roles"};
-    ASSERT(kind >= ROLL_CHANGE_SUSPENDED && kind <= ROLL_CHANGE_ROLES);
+    static const char *const names[] = {"suspended", "retired", "active", "weight",
+                                        "classes",   "roles",   "revoked"};
+    ASSERT(kind >= ROLL_CHANGE_SUSPENDED && kind <= ROLL_CHANGE_REVOKED);
     return names[kind - ROLL_CHANGE_SUSPENDED];
 }
 
@@ -105,6 +105,6 @@ enum conclave_code roll_change_next(struct kv_transaction *transaction, uint32_t
     change->index = decode_u64(&decoder);
     (*sequence)++;
     bool whole = decoder_done(&decoder) && version == ROLL_CHANGE_VERSION &&
-                 change->kind >= ROLL_CHANGE_SUSPENDED && change->kind <= ROLL_CHANGE_ROLES;
+                 change->kind >= ROLL_CHANGE_SUSPENDED && change->kind <= ROLL_CHANGE_REVOKED;
     return whole ? CONCLAVE_OK : CONCLAVE_CORRUPT;
 }

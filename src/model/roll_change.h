@@ -14,7 +14,8 @@ enum roll_change_kind {
     ROLL_CHANGE_ACTIVE,
     ROLL_CHANGE_WEIGHT,
     ROLL_CHANGE_CLASSES,
-    ROLL_CHANGE_ROLES
+    ROLL_CHANGE_ROLES,
+    ROLL_CHANGE_REVOKED
 };
 
 /* What one command changed of one member. */

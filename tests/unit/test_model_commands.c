@@ -386,14 +386,10 @@ static void requests(void **state)
 /* --- Failures: each ends the batch with a code, leaks nothing, and leaves what was committed ---
  */
 
-static void ignore_reply(void *context, uint32_t position, struct slice author, struct slice nonce,
-                         struct slice reply)
+static void ignore_reply(void *context, const struct model_decided *decided)
 {
     (void)context;
-    (void)position;
-    (void)author;
-    (void)nonce;
-    (void)reply;
+    (void)decided;
 }
 
 static void ignore_event(void *context, struct slice event)

@@ -31,9 +31,13 @@ static int close_fixture(void **state)
     return 0;
 }
 
-static const char GENESIS[] =
-    "{'name': 'test', 'nodes': [[7, 'a:1', 'a:2']], 'chair': {'id': 'chair', 'key': '%s'}, "
-    "'created': 5}";
+/* 32 bytes of one kind. */
+#define BYTES_4(byte_)  byte_ byte_ byte_ byte_
+#define NODE_KEY(byte_) "'hex:" BYTES_4(BYTES_4(byte_)) BYTES_4(BYTES_4(byte_)) "'"
+
+static const char GENESIS[] = "{'name': 'test', 'nodes': [[7, 'a:1', 'a:2', " NODE_KEY(
+    "01") "]], 'chair': {'id': 'chair', 'key': '%s'}, "
+          "'created': 5}";
 
 /* --- Genesis --- */
 
@@ -46,7 +50,8 @@ static void genesis_makes_the_cluster(void **state)
     model_expect_at(cluster, "chair", "'chair'");
     model_expect_at(cluster, "created", "1000000");
     model_expect_at(cluster, "time", "1000000");
-    model_expect_at(cluster, "nodes.2", "[3, '127.0.0.1:7103', '127.0.0.1:7003']");
+    model_expect_at(cluster, "nodes.2",
+                    "[3, '127.0.0.1:7103', '127.0.0.1:7003', " NODE_KEY("03") "]");
     model_expect_at(cluster, "counts",
                     "{'members': 1, 'proposals': 0, 'polls': 0, 'ballots': 0, 'commands': 1, "
                     "'refused': 0}");
@@ -56,8 +61,9 @@ static void genesis_makes_the_cluster(void **state)
     model_expect(chair,
                  "{'applied': 1, 'id': 'chair', 'number': 1, 'name': 'chair', 'kind': 'person', "
                  "'key': '%s', 'weight': 1, 'classes': [], 'roles': ['chair'], 'status': 'active', "
-                 "'index': 1, 'time': 1000000}",
-                 model_key("chair"));
+                 "'index': 1, 'time': 1000000, 'keys': [{'key': '%s', 'from': 1, 'until': null, "
+                 "'until_time': null, 'ended': null, 'reason': null}]}",
+                 model_key("chair"), model_key("chair"));
     json_decref(chair);
 
     struct kv_transaction *transaction;
@@ -69,7 +75,7 @@ static void genesis_makes_the_cluster(void **state)
     assert_true(slice_is_text(out.name, "test"));
     assert_int_equal(out.time_ms, 1000000);
     assert_int_equal(model_author(transaction, slice_of_text("chair"), &author), CONCLAVE_OK);
-    assert_true(author.active && author.chair);
+    assert_int_equal(author.roles, ROLE_SET(ROLE_MEMBER) | ROLE_SET(ROLE_CHAIR));
     assert_memory_equal(author.public_key, "chair", 6);
     assert_int_equal(model_author(transaction, slice_of_text("nobody"), &author),
                      CONCLAVE_UNKNOWN_AUTHOR);
@@ -101,18 +107,29 @@ static void genesis_is_checked(void **state)
         const char *body;
     } cases[] = {
         {"bad_request", "{}"},
-        {"bad_request", "{'name': 'test', 'nodes': [[7, 'a:1', 'a:2']], 'chair': {'id': 'chair'}, "
-                        "'created': 5}"},
-        {"bad_value", "{'name': '', 'nodes': [[7, 'a:1', 'a:2']], 'chair': {'id': 'chair', "
-                      "'key': 'hex:00'}, 'created': 5}"},
+        {"bad_request", "{'name': 'test', 'nodes': [[7, 'a:1', 'a:2', " NODE_KEY(
+                            "01") "]], 'chair': {'id': 'chair'}, "
+                                  "'created': 5}"},
+        {"bad_value", "{'name': '', 'nodes': [[7, 'a:1', 'a:2', " NODE_KEY(
+                          "01") "]], 'chair': {'id': 'chair', "
+                                "'key': 'hex:00'}, 'created': 5}"},
         {"bad_value", "{'name': 'test', 'nodes': [], 'chair': {'id': 'chair', 'key': 'hex:00'}, "
                       "'created': 5}"},
-        {"bad_value", "{'name': 'test', 'nodes': [[0, 'a:1', 'a:2']], 'chair': {'id': 'chair', "
+        {"bad_value", "{'name': 'test', 'nodes': [[0, 'a:1', 'a:2', " NODE_KEY(
+                          "01") "]], 'chair': {'id': 'chair', "
+                                "'key': 'hex:00'}, 'created': 5}"},
+        {"bad_value", "{'name': 'test', 'nodes': [[7, 'a:1', 'a:3']], 'chair': {'id': 'chair', "
                       "'key': 'hex:00'}, 'created': 5}"},
-        {"duplicate_id", "{'name': 'test', 'nodes': [[1, 'a:1', 'a:2'], [1, 'b:1', 'b:2']], "
-                         "'chair': {'id': 'chair', 'key': 'hex:00'}, 'created': 5}"},
-        {"bad_value", "{'name': 'test', 'nodes': [[7, 'a:1', 'a:2']], 'chair': {'id': 'chair', "
-                      "'key': 'hex:00'}, 'created': 5}"},
+        {"bad_value", "{'name': 'test', 'nodes': [[7, 'a:1', 'a:3', 'hex:00']], 'chair': "
+                      "{'id': 'chair', 'key': 'hex:00'}, 'created': 5}"},
+        {"duplicate_id",
+         "{'name': 'test', 'nodes': [[1, 'a:1', 'a:2', " NODE_KEY(
+             "01") "], [1, 'b:1', 'b:2', " NODE_KEY("02") "]], "
+                                                          "'chair': {'id': 'chair', 'key': "
+                                                          "'hex:00'}, 'created': 5}"},
+        {"bad_value", "{'name': 'test', 'nodes': [[7, 'a:1', 'a:2', " NODE_KEY(
+                          "01") "]], 'chair': {'id': 'chair', "
+                                "'key': 'hex:00'}, 'created': 5}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         memset(fixture.cluster, 0, sizeof fixture.cluster);
@@ -161,8 +178,10 @@ static void admit_and_show(void **state)
     model_expect(member,
                  "{'applied': 2, 'id': 'ann', 'number': 2, 'name': 'Ann', 'kind': 'service', "
                  "'key': '%s', 'weight': 1000000000, 'classes': ['general', 'collaborator'], "
-                 "'roles': ['expert:technical'], 'status': 'active', 'index': 2, 'time': 1000000}",
-                 model_key("ann"));
+                 "'roles': ['expert:technical'], 'status': 'active', 'index': 2, 'time': 1000000, "
+                 "'keys': [{'key': '%s', 'from': 2, 'until': null, "
+                 "'until_time': null, 'ended': null, 'reason': null}]}",
+                 model_key("ann"), model_key("ann"));
     json_decref(member);
     model_ok(&fixture, "chair", "member.admit", "{'id': 'bob', 'key': '%s'}", model_key("bob"));
     member = model_ask(&fixture, "member.get", "{'id': 'bob'}");
@@ -249,8 +268,10 @@ static void update_replaces_what_is_given(void **state)
     model_expect(member,
                  "{'applied': 5, 'id': 'ann', 'number': 2, 'name': 'Ann B.', 'kind': 'model', "
                  "'key': '%s', 'weight': 5, 'classes': ['b', 'c'], 'roles': ['chair'], "
-                 "'status': 'active', 'index': 2, 'time': 1000000}",
-                 model_key("ann"));
+                 "'status': 'active', 'index': 2, 'time': 1000000, 'keys': [{'key': '%s', 'from': "
+                 "2, 'until': null, "
+                 "'until_time': null, 'ended': null, 'reason': null}]}",
+                 model_key("ann"), model_key("ann"));
     json_decref(member);
     model_ok(&fixture, "ann", "member.update", "{'id': 'ann', 'status': 'suspended'}");
     model_expect_at(fixture.events, "0.status", "'suspended'");

@@ -86,11 +86,16 @@ static void write_response(struct buffer *buffer, uint64_t msgid, const struct f
     codec_write_array(buffer, 4);
     codec_write_u64(buffer, 1);
     codec_write_u64(buffer, msgid);
-    if (script->step == FAKE_ERROR) {
+    if (script->step == FAKE_ERROR || script->step == FAKE_LIMITED) {
+        bool limited = script->step == FAKE_LIMITED;
         codec_write_array(buffer, 3);
-        codec_write_text(buffer, script->text);
+        codec_write_text(buffer, limited ? "rate_limited" : script->text);
         codec_write_text(buffer, "the node says so");
-        codec_write_map(buffer, 0);
+        codec_write_map(buffer, limited ? 1 : 0);
+        if (limited) {
+            codec_write_text(buffer, "retry_after_ms");
+            codec_write_u64(buffer, strtoull(script->text, NULL, 10));
+        }
         codec_write_nil(buffer);
     } else {
         codec_write_nil(buffer);

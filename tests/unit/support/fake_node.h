@@ -17,6 +17,7 @@ enum fake_step {
     FAKE_ANSWER,      /* the result given by `result` */
     FAKE_HELLO,       /* a hello result with the cluster id */
     FAKE_ERROR,       /* the error code in `text` */
+    FAKE_LIMITED,     /* rate_limited: again in `text` ms */
     FAKE_HANG_UP,     /* closes the connection without an answer */
     FAKE_SILENCE,     /* no answer, the connection stays */
     FAKE_GARBAGE,     /* bytes that are no message */

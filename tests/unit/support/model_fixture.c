@@ -14,210 +14,8 @@
 #include "kv/kv_lmdb.h"
 #include "kv/kv_memory.h"
 
-#define TEXT_BYTES   (256u * 1024u)
 #define BATCH_BYTES  (8u * 1024u * 1024u)
 #define LOG_CAPACITY 65536u
-
-/* --- JSON and MessagePack --- */
-
-__attribute__((format(printf, 1, 0))) static json_t *json_of(const char *format, va_list arguments)
-{
-    char *text = malloc(TEXT_BYTES);
-    assert_non_null(text);
-    int size = vsnprintf(text, TEXT_BYTES, format, arguments);
-    assert_true(size >= 0 && (size_t)size < TEXT_BYTES);
-    for (char *at = text; *at != '\0'; at++) {
-        *at = *at == '\'' ? '"' : *at;
-    }
-    json_error_t error;
-    json_t *value = json_loads(text, JSON_DECODE_ANY, &error);
-    if (value == NULL) {
-        fail_msg("the test's JSON: %s at %d: %s", error.text, error.position, text);
-    }
-    free(text);
-    return value;
-}
-
-json_t *model_json(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    json_t *value = json_of(format, arguments);
-    va_end(arguments);
-    return value;
-}
-
-static void pack_string(struct buffer *buffer, const json_t *value)
-{
-    const char *text = json_string_value(value);
-    size_t size = json_string_length(value);
-    if (size < 4 || memcmp(text, "hex:", 4) != 0) {
-        codec_write_string(buffer, slice_of(text, size));
-        return;
-    }
-    uint8_t *bytes = malloc(size);
-    size_t bytes_size;
-    assert_non_null(bytes);
-    assert_int_equal(sodium_hex2bin(bytes, size, text + 4, size - 4, NULL, &bytes_size, NULL), 0);
-    codec_write_bytes(buffer, slice_of(bytes, bytes_size));
-    free(bytes);
-}
-
-static void pack(struct buffer *buffer, json_t *value)
-{
-    size_t i;
-    const char *key;
-    json_t *child;
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        codec_write_map(buffer, (uint32_t)json_object_size(value));
-        json_object_foreach(value, key, child)
-        {
-            codec_write_text(buffer, key);
-            pack(buffer, child);
-        }
-        break;
-    case JSON_ARRAY:
-        codec_write_array(buffer, (uint32_t)json_array_size(value));
-        json_array_foreach(value, i, child)
-        {
-            pack(buffer, child);
-        }
-        break;
-    case JSON_STRING:
-        pack_string(buffer, value);
-        break;
-    case JSON_INTEGER:
-        codec_write_i64(buffer, json_integer_value(value));
-        break;
-    case JSON_REAL: {
-        uint8_t bytes[9] = {0xcb};
-        double number = json_real_value(value);
-        memcpy(bytes + 1, &number, sizeof number); /* its value does not matter */
-        codec_write_raw(buffer, slice_of(bytes, sizeof bytes));
-        break;
-    }
-    case JSON_TRUE:
-    case JSON_FALSE:
-        codec_write_bool(buffer, json_is_true(value));
-        break;
-    case JSON_NULL:
-        codec_write_nil(buffer);
-        break;
-    }
-}
-
-static json_t *hex_string(const uint8_t *bytes, size_t size)
-{
-    size_t text_size = 4 + 2 * size + 1;
-    char *text = malloc(text_size);
-    assert_non_null(text);
-    memcpy(text, "hex:", 4);
-    assert_non_null(sodium_bin2hex(text + 4, text_size - 4, bytes, size));
-    json_t *value = json_string(text);
-    free(text);
-    return value;
-}
-
-static json_t *unpack(const msgpack_object *object)
-{
-    switch (object->type) {
-    case MSGPACK_OBJECT_NIL:
-        return json_null();
-    case MSGPACK_OBJECT_BOOLEAN:
-        return json_boolean(object->via.boolean);
-    case MSGPACK_OBJECT_POSITIVE_INTEGER:
-        assert_true(object->via.u64 <= INT64_MAX);
-        return json_integer((json_int_t)object->via.u64);
-    case MSGPACK_OBJECT_NEGATIVE_INTEGER:
-        return json_integer(object->via.i64);
-    case MSGPACK_OBJECT_STR: {
-        json_t *text = json_stringn(object->via.str.ptr, object->via.str.size);
-        assert_non_null(text); /* valid UTF-8 */
-        return text;
-    }
-    case MSGPACK_OBJECT_BIN:
-        return hex_string((const uint8_t *)object->via.bin.ptr, object->via.bin.size);
-    case MSGPACK_OBJECT_ARRAY: {
-        json_t *array = json_array();
-        for (uint32_t i = 0; i < object->via.array.size; i++) {
-            json_array_append_new(array, unpack(&object->via.array.ptr[i]));
-        }
-        return array;
-    }
-    case MSGPACK_OBJECT_MAP: {
-        json_t *map = json_object();
-        for (uint32_t i = 0; i < object->via.map.size; i++) {
-            const msgpack_object_kv *pair = &object->via.map.ptr[i];
-            char key[128];
-            assert_int_equal(pair->key.type, MSGPACK_OBJECT_STR);
-            assert_true(pair->key.via.str.size < sizeof key);
-            memcpy(key, pair->key.via.str.ptr, pair->key.via.str.size);
-            key[pair->key.via.str.size] = '\0';
-            assert_null(json_object_get(map, key)); /* no key comes twice */
-            json_object_set_new(map, key, unpack(&pair->val));
-        }
-        return map;
-    }
-    default:
-        fail_msg("a type that no format of ours has");
-    }
-    return NULL;
-}
-
-json_t *model_unpack(struct slice packed)
-{
-    struct codec_tree tree;
-    assert_int_equal(codec_parse(&tree, packed), CONCLAVE_OK);
-    json_t *value = unpack(&tree.root);
-    codec_tree_close(&tree);
-    return value;
-}
-
-const json_t *model_at(const json_t *value, const char *path)
-{
-    const char *at = path;
-    while (value != NULL && *at != '\0') {
-        size_t size = strcspn(at, ".");
-        char key[128];
-        assert_true(size < sizeof key);
-        memcpy(key, at, size);
-        key[size] = '\0';
-        value = json_is_array(value) ? json_array_get(value, strtoul(key, NULL, 10))
-                                     : json_object_get(value, key);
-        at += size + (at[size] == '.' ? 1 : 0);
-    }
-    if (value == NULL) {
-        fail_msg("there is no \"%s\"", path);
-    }
-    return value;
-}
-
-static void expect_json(const json_t *value, json_t *expected, const char *path)
-{
-    if (!json_equal(value, expected)) {
-        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_SORT_KEYS);
-        char *should = json_dumps(expected, JSON_ENCODE_ANY | JSON_SORT_KEYS);
-        fail_msg("%s is\n  %s\nand should be\n  %s", path, is, should);
-    }
-    json_decref(expected);
-}
-
-void model_expect(const json_t *value, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    expect_json(value, json_of(format, arguments), "the value");
-    va_end(arguments);
-}
-
-void model_expect_at(const json_t *value, const char *path, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    expect_json(model_at(value, path), json_of(format, arguments), path);
-    va_end(arguments);
-}
 
 /* --- Stores --- */
 
@@ -269,12 +67,75 @@ const char *model_key(const char *id)
     return text;
 }
 
+static void key_pair(const char *text, uint8_t public_key[32], uint8_t secret_key[64])
+{
+    uint8_t seed[32] = {0};
+    size_t size = strlen(text);
+    memcpy(seed, text, size < sizeof seed ? size : sizeof seed);
+    assert_int_equal(crypto_sign_seed_keypair(public_key, secret_key, seed), 0);
+}
+
+static const char *hex_text(const uint8_t *bytes, size_t size)
+{
+    static char texts[4][4 + 128 + 1];
+    static size_t turn;
+    char *text = texts[turn++ % 4];
+    memcpy(text, "hex:", 4);
+    assert_non_null(sodium_bin2hex(text + 4, 129, bytes, size));
+    return text;
+}
+
+const char *model_real_key(const char *seed)
+{
+    uint8_t public_key[32], secret_key[64];
+    key_pair(seed, public_key, secret_key);
+    return hex_text(public_key, sizeof public_key);
+}
+
+const char *model_signature(const char *seed, struct slice message)
+{
+    uint8_t public_key[32], secret_key[64], signature[64];
+    key_pair(seed, public_key, secret_key);
+    assert_int_equal(crypto_sign_detached(signature, NULL, message.data, message.size, secret_key),
+                     0);
+    return hex_text(signature, sizeof signature);
+}
+
+void model_sign_with(struct model_fixture *fixture, const char *author, const char *seed)
+{
+    unsigned i = 0;
+    while (i < fixture->signer_count && strcmp(fixture->signers[i].author, author) != 0) {
+        i++;
+    }
+    assert_true(i < sizeof fixture->signers / sizeof fixture->signers[0]);
+    fixture->signer_count += i == fixture->signer_count;
+    uint8_t public_key[32];
+    fixture->signers[i].author = author;
+    key_pair(seed, public_key, fixture->signers[i].secret_key);
+}
+
+static void sign(const struct model_fixture *fixture, const char *author, struct slice envelope,
+                 uint8_t signature[64])
+{
+    for (unsigned i = 0; i < fixture->signer_count; i++) {
+        if (strcmp(fixture->signers[i].author, author) == 0) {
+            assert_int_equal(crypto_sign_detached(signature, NULL, envelope.data, envelope.size,
+                                                  fixture->signers[i].secret_key),
+                             0);
+        }
+    }
+}
+
 void model_open(struct model_fixture *fixture, const char *directory)
 {
     model_open_empty(fixture, directory);
     model_ok(fixture, "chair", "genesis",
-             "{'name': 'test', 'nodes': [[1, '127.0.0.1:7101', '127.0.0.1:7001'], "
-             "[2, '127.0.0.1:7102', '127.0.0.1:7002'], [3, '127.0.0.1:7103', '127.0.0.1:7003']], "
+             "{'name': 'test', 'nodes': [[1, '127.0.0.1:7101', '127.0.0.1:7001', "
+             "'hex:0101010101010101010101010101010101010101010101010101010101010101'], "
+             "[2, '127.0.0.1:7102', '127.0.0.1:7002', "
+             "'hex:0202020202020202020202020202020202020202020202020202020202020202'], [3, "
+             "'127.0.0.1:7103', '127.0.0.1:7003', "
+             "'hex:0303030303030303030303030303030303030303030303030303030303030303']], "
              "'chair': {'id': 'chair', 'key': '%s'}, 'created': 1000000}",
              model_key("chair"));
 }
@@ -288,15 +149,15 @@ struct capture {
     struct buffer raw;
 };
 
-static void capture_reply(void *context, uint32_t position, struct slice author, struct slice nonce,
-                          struct slice reply)
+static void capture_reply(void *context, const struct model_decided *decided)
 {
     struct capture *capture = context;
-    (void)author;
-    (void)nonce;
-    assert_int_equal(position, json_array_size(capture->replies));
-    json_array_append_new(capture->replies, model_unpack(reply));
-    buffer_append(&capture->raw, reply.data, reply.size);
+    assert_int_equal(decided->position, json_array_size(capture->replies));
+    json_t *reply = model_unpack(decided->reply);
+    assert_string_equal(json_string_value(json_object_get(reply, "code")),
+                        conclave_code_name(decided->code));
+    json_array_append_new(capture->replies, reply);
+    buffer_append(&capture->raw, decided->reply.data, decided->reply.size);
 }
 
 static void capture_event(void *context, struct slice event)
@@ -376,7 +237,7 @@ void model_apply_batch(struct model_fixture *fixture, const char *closes)
 void model_command(struct model_fixture *fixture, struct buffer *command, const char *author,
                    const uint8_t nonce[16], uint64_t not_after_ms, const char *kind, json_t *body)
 {
-    static const uint8_t signature[ENVELOPE_SIGNATURE_BYTES];
+    uint8_t signature[ENVELOPE_SIGNATURE_BYTES] = {0};
     uint8_t fresh[16] = {0};
     for (size_t i = 0; i < 8; i++) {
         fresh[i] = (uint8_t)(fixture->time_ms >> (56 - 8 * i));
@@ -392,8 +253,9 @@ void model_command(struct model_fixture *fixture, struct buffer *command, const 
     struct buffer envelope;
     buffer_init(&envelope, LIMIT_FRAME_BYTES);
     envelope_write_head(&envelope, &head);
-    pack(&envelope, body);
+    model_pack(&envelope, body);
     buffer_clear(command);
+    sign(fixture, author, buffer_slice(&envelope), signature);
     envelope_write_command(command, buffer_slice(&envelope), slice_of(signature, sizeof signature));
     assert_int_equal(command->status, CONCLAVE_OK);
     if (strcmp(kind, "genesis") == 0 && fixture->index == 0) {
@@ -414,7 +276,7 @@ __attribute__((format(printf, 4, 0))) static void add(struct model_fixture *fixt
                                                       const char *author, const char *kind,
                                                       const char *format, va_list arguments)
 {
-    json_t *body = json_of(format, arguments);
+    json_t *body = model_json_of(format, arguments);
     model_command(fixture, next_command(fixture), author, NULL, 0, kind, body);
     json_decref(body);
 }
@@ -531,7 +393,7 @@ static enum conclave_code ask(struct model_fixture *fixture, const char *method,
     struct codec_error error = {.text = ""};
     struct kv_transaction *transaction;
     buffer_init(&packed, LIMIT_FRAME_BYTES);
-    pack(&packed, params);
+    model_pack(&packed, params);
     assert_int_equal(codec_parse(&tree, buffer_slice(&packed)), CONCLAVE_OK);
     assert_int_equal(kv_begin(fixture->stores[0], false, &transaction), CONCLAVE_OK);
     assert_true(model_is_query(slice_of_text(method)));
@@ -549,7 +411,7 @@ json_t *model_ask(struct model_fixture *fixture, const char *method, const char 
 {
     va_list arguments;
     va_start(arguments, format);
-    json_t *params = json_of(format, arguments);
+    json_t *params = model_json_of(format, arguments);
     va_end(arguments);
     struct buffer answer;
     buffer_init(&answer, LIMIT_FRAME_BYTES);
@@ -568,7 +430,7 @@ void model_ask_refused(struct model_fixture *fixture, enum conclave_code code, c
 {
     va_list arguments;
     va_start(arguments, format);
-    json_t *params = json_of(format, arguments);
+    json_t *params = model_json_of(format, arguments);
     va_end(arguments);
     struct buffer answer;
     buffer_init(&answer, LIMIT_FRAME_BYTES);

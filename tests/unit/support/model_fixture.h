@@ -2,7 +2,8 @@
  * once.
  *
  * Every batch goes to a second store too, and replies, events and digests of both must be the same:
- * each test is a test of determinism. Signatures are zeros: the model does not check them.
+ * each test is a test of determinism. Signatures are zeros, which the model does not look at, until
+ * model_sign_with says otherwise.
  *
  * JSON texts are printf formats in which ' stands for ". A string "hex:..." stands for bytes, both
  * ways.
@@ -14,6 +15,7 @@
 
 #include "kv/kv_digest.h"
 #include "model/model.h"
+#include "unit/support/model_json.h"
 
 #define MODEL_START_MS UINT64_C(1000000)
 #define MODEL_HOUR_MS  UINT64_C(3600000)
@@ -33,6 +35,11 @@ struct model_fixture {
     struct buffer commands[1024]; /* of the batch being made */
     uint32_t command_count;
     char query_error[CODEC_ERROR_BYTES];
+    struct {
+        const char *author;
+        uint8_t secret_key[64];
+    } signers[8];
+    unsigned signer_count;
 };
 
 /* Two empty stores, both in memory, or the second an LMDB environment in `directory`. No genesis
@@ -46,6 +53,14 @@ void model_open(struct model_fixture *fixture, const char *directory);
 /* The key of a test member: its id, filled with zeros, as "hex:..." (static, of the last four
  * calls). */
 const char *model_key(const char *id);
+
+/* A real key whose seed is the text, filled with zeros: its public half as "hex:..." (static, of
+ * the last four calls), and a signature by it, likewise. */
+const char *model_real_key(const char *seed);
+const char *model_signature(const char *seed, struct slice message);
+
+/* From now on the commands of `author` are signed with this key. */
+void model_sign_with(struct model_fixture *fixture, const char *author, const char *seed);
 
 /* Makes a command. `not_after_ms` 0: an hour ahead. `nonce` NULL: a new one. The bytes go to
  * `command` (initialised). */
@@ -81,19 +96,6 @@ void model_ask_refused(struct model_fixture *fixture, enum conclave_code code, c
 
 /* Closes what is due at fixture->time_ms, as a leader does. Returns how many polls were due. */
 uint32_t model_close_due(struct model_fixture *fixture);
-
-/* Asserts that a value is this JSON text (a printf format). */
-void model_expect(const json_t *value, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* Asserts one value inside: a path of keys and positions separated by dots ("questions.0.yes"). */
-void model_expect_at(const json_t *value, const char *path, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-const json_t *model_at(const json_t *value, const char *path);
-
-/* JSON text (' for ") to a value; MessagePack to JSON. */
-json_t *model_json(const char *format, ...) __attribute__((format(printf, 1, 2)));
-json_t *model_unpack(struct slice packed);
 
 /* Everything in a store, but the keys whose first byte is in `but` (may be NULL): one line a pair,
  * in hex. Freed by the caller. */
