@@ -25,54 +25,77 @@ struct decision {
 struct applying {
     struct replica *replica;
     struct kv_transaction *transaction;
-    struct state state; /* becomes the replica's when the transaction is committed */
+    struct state state; /* these become the replica's when the transaction is committed */
+    struct merkle_tree tree;
     size_t bytes;
     bool configured;            /* the last entry was a configuration */
     enum conclave_code failure; /* of a sink function */
 
-    /* Of the entry being applied: */
-    struct slice data;
-    bool decoded;
-    struct batch batch;
+    const struct batch *batch; /* of the entry being applied */
 
     struct decision *first;
     struct decision **last;
     struct buffer events; /* each with its size before it */
 };
 
-static void sink_reply(void *context, uint32_t position, struct slice author, struct slice nonce,
-                       struct slice reply)
+/* Off only in conclaved-without-record, which bench/record compares with. */
+#ifdef CONCLAVE_WITHOUT_RECORD
+#define KEEPS_RECORD false
+#else
+#define KEEPS_RECORD true
+#endif
+
+static void sink_begin(void *context, uint64_t time_ms, const struct batch *batch)
 {
-    (void)author;
-    (void)nonce;
     struct applying *applying = context;
-    struct pending *pending = &applying->replica->pending;
-    if (pending_count(pending) == 0 || applying->failure != CONCLAVE_OK) {
+    applying->batch = batch;
+    if (!KEEPS_RECORD) {
         return;
     }
-    if (!applying->decoded) {
-        applying->failure = batch_decode(&applying->batch, applying->data);
-        if (applying->failure != CONCLAVE_OK) {
-            return;
+    struct tree_append *append = &applying->replica->tree_append;
+    tree_append_begin(append, &applying->tree, applying->state.applied_index + 1, time_ms);
+    if (batch->close_count > 0 && !MUTANT(48)) {
+        tree_append_closing(append, batch->closes, batch->close_count);
+    }
+}
+
+/* The leaf of a command. */
+static enum conclave_code add_leaf(struct applying *applying, const struct model_decided *decided,
+                                   struct slice command)
+{
+    uint8_t digest[LEAF_DIGEST_BYTES];
+    struct leaf leaf = {
+        .kind = decided->repeated && !MUTANT(49) ? LEAF_COPY : LEAF_COMMAND,
+        .code = slice_of_text(conclave_code_name(decided->code)),
+        .envelope = decided->envelope_hash,
+        .signature = decided->signature,
+    };
+    if (decided->envelope_hash.size == 0) { /* not decodable */
+        enum conclave_code rv = leaf_bind(command, digest, &leaf.signature);
+        if (rv != CONCLAVE_OK) {
+            return rv;
         }
-        applying->decoded = true;
+        leaf.envelope = slice_of(digest, sizeof digest);
     }
-    struct slice command;
-    if (position >= applying->batch.command_count ||
-        codec_get_bytes(&applying->batch.commands[position], &command) != CONCLAVE_OK ||
-        command.size == 0) {
-        return;
+    tree_append_command(&applying->replica->tree_append, &leaf, decided->reply);
+    return CONCLAVE_OK;
+}
+
+/* A command that waits here for its decision gets it once the transaction is committed. */
+static enum conclave_code note_decision(struct applying *applying, struct slice command,
+                                        struct slice reply)
+{
+    struct pending *pending = &applying->replica->pending;
+    if (pending_count(pending) == 0 || command.size == 0) {
+        return CONCLAVE_OK;
     }
-    uint8_t id[MESSAGE_COMMAND_ID_BYTES];
-    pending_command_id(command, id);
-    struct pending_record *record = pending_find(pending, id);
+    struct pending_record *record = pending_find_command(pending, command);
     if (record == NULL) {
-        return;
+        return CONCLAVE_OK;
     }
     struct decision *decision = memory_allocate(sizeof *decision + reply.size);
     if (decision == NULL) {
-        applying->failure = CONCLAVE_NO_MEMORY;
-        return;
+        return CONCLAVE_NO_MEMORY;
     }
     *decision = (struct decision){.record = record, .reply_size = reply.size};
     if (reply.size > 0) {
@@ -81,6 +104,24 @@ static void sink_reply(void *context, uint32_t position, struct slice author, st
     pending_remove(pending, record);
     *applying->last = decision;
     applying->last = &decision->next;
+    return CONCLAVE_OK;
+}
+
+static void sink_reply(void *context, const struct model_decided *decided)
+{
+    struct applying *applying = context;
+    ASSERT(decided->position < applying->batch->command_count);
+    struct slice command = slice_of(NULL, 0);
+    if (applying->failure == CONCLAVE_OK) {
+        applying->failure =
+            codec_get_bytes(&applying->batch->commands[decided->position], &command);
+    }
+    if (applying->failure == CONCLAVE_OK && KEEPS_RECORD) {
+        applying->failure = add_leaf(applying, decided, command);
+    }
+    if (applying->failure == CONCLAVE_OK) {
+        applying->failure = note_decision(applying, command, decided->reply);
+    }
 }
 
 static void sink_event(void *context, struct slice event)
@@ -98,18 +139,17 @@ static enum conclave_code apply_batch(struct applying *applying, uint64_t index,
     if (rv != CONCLAVE_OK) {
         return rv;
     }
-    applying->data = data;
-    applying->decoded = false;
-    const struct model_sink sink = {.context = applying, .reply = sink_reply, .event = sink_event};
+    const struct model_sink sink = {
+        .context = applying, .begin = sink_begin, .reply = sink_reply, .event = sink_event};
     rv = model_apply(&digest.base, index, data, &sink);
     if (rv == CONCLAVE_OK) {
         rv = applying->failure;
     }
+    if (rv == CONCLAVE_OK && KEEPS_RECORD) {
+        rv = tree_append_finish(&applying->replica->tree_append, &digest.base);
+    }
     if (rv == CONCLAVE_OK) {
         kv_digest_value(&digest, applying->state.digest);
-    }
-    if (applying->decoded) {
-        batch_close(&applying->batch);
     }
     kv_digest_close(&digest);
     return rv;
@@ -126,12 +166,7 @@ static enum conclave_code apply_entry(void *context, uint64_t index, const struc
         rv = apply_batch(applying, index, entry->data);
         break;
     case LOG_ENTRY_CONFIGURATION:
-        if (!configuration_valid(entry->data)) {
-            return CONCLAVE_CORRUPT;
-        }
-        memcpy(state->configuration, entry->data.data, entry->data.size);
-        state->configuration_size = entry->data.size;
-        state->configuration_index = index;
+        rv = state_configure(state, index, entry->data);
         applying->configured = true;
         break;
     case LOG_ENTRY_BARRIER:
@@ -255,12 +290,16 @@ static void tell_configuration(struct replica *replica)
 
 static void apply_some(struct replica *replica, uint64_t last_index)
 {
-    struct applying applying = {.replica = replica, .state = replica->state};
+    struct applying applying = {.replica = replica, .state = replica->state, .tree = replica->tree};
+    uint64_t started_us = clock_monotonic_us(replica->config.clock);
     applying.last = &applying.first;
     buffer_init(&applying.events, EVENT_BYTES);
     enum conclave_code rv = apply_transaction(&applying, last_index);
     if (rv == CONCLAVE_OK) {
+        metric_observe(&replica->metrics.apply_us,
+                       clock_monotonic_us(replica->config.clock) - started_us);
         replica->state = applying.state;
+        replica->tree = applying.tree;
         tell_events(replica, &applying.events);
     } else {
         replica_fail(replica, rv, "committed entries could not be applied");

@@ -41,6 +41,30 @@ static bool closes_due(struct replica *replica, uint64_t stamp_ms)
            may_close(replica);
 }
 
+/* --- Measuring --- */
+
+static struct proposed_entry *proposed_entry(struct replica *replica, uint64_t index)
+{
+    return &replica->proposed[index % CORE_PROPOSED_ENTRIES];
+}
+
+void batch_committed(struct replica *replica, uint64_t first_index, uint64_t last_index)
+{
+    uint64_t now_us = clock_monotonic_us(replica->config.clock);
+    if (last_index >= first_index + CORE_PROPOSED_ENTRIES) {
+        first_index = last_index - CORE_PROPOSED_ENTRIES + 1; /* those before were not ours */
+    }
+    for (uint64_t index = first_index; index <= last_index; index++) {
+        struct proposed_entry *entry = proposed_entry(replica, index);
+        if (entry->index == index) {
+            metric_observe(&replica->metrics.replicate_us, now_us - entry->proposed_us);
+            entry->index = 0;
+        }
+    }
+}
+
+/* --- Proposing --- */
+
 /* The submit itself: a copy of replica->batch becomes an entry. */
 static bool submit(struct replica *replica)
 {
@@ -56,6 +80,9 @@ static bool submit(struct replica *replica)
                                .buf = {.base = copy, .len = data.size},
                                .batch = copy};
     struct raft_event event = {.type = RAFT_SUBMIT, .submit = {.entries = &entry, .n = 1}};
+    uint64_t index = raft_last_index(&replica->raft) + 1;
+    *proposed_entry(replica, index) = (struct proposed_entry){
+        .index = index, .proposed_us = clock_monotonic_us(replica->config.clock)};
     int rv = driver_step(replica, &event);
     if (rv == 0) {
         return !replica->failed;
@@ -148,6 +175,7 @@ static bool propose_one(struct replica *replica)
     if (!submit(replica)) {
         return false;
     }
+    metric_observe(&replica->metrics.batch_commands, command_count);
     replica->stamp_ms = stamp_ms;
     if (close_count > 0) {
         replica->closes_index = raft_last_index(&replica->raft);

@@ -16,6 +16,9 @@ bool batch_capped(struct replica *replica);
 /* Proposes what waits, if this node leads and nothing is being written. */
 void batch_propose(struct replica *replica);
 
+/* The commit index moved, on the leader: entries proposed here have their majority. */
+void batch_committed(struct replica *replica, uint64_t first_index, uint64_t last_index);
+
 /* When polls are due (monotonic), UINT64_MAX when none are or it is not this node's job now. */
 uint64_t batch_deadline_ms(struct replica *replica);
 

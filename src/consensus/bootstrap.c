@@ -3,14 +3,17 @@
 #include "codec/envelope.h"
 #include "codec/writer.h"
 #include "consensus/configuration.h"
-#include "consensus/genesis.h"
+#include "auth/genesis.h"
 #include "consensus/replica.h"
 
-#define IDENTITY_VERSION  1u
-#define IDENTITY_ELEMENTS 4u
-#define FIRST_TERM        1u
+#define IDENTITY_VERSION  2u
+#define IDENTITY_ELEMENTS 7u
+/* Disks of before starts were counted: without the last two. */
+#define IDENTITY_FIRST_VERSION  1u
+#define IDENTITY_FIRST_ELEMENTS 5u
+#define FIRST_TERM              1u
 
-/* The identity: [version 1, cluster id, node id, disk id]. */
+/* The identity: [version 2, cluster id, node id, disk id, joined, generation, start numbers]. */
 static enum conclave_code save_identity(struct log *log, const struct replica_identity *identity)
 {
     struct buffer buffer;
@@ -20,12 +23,34 @@ static enum conclave_code save_identity(struct log *log, const struct replica_id
     codec_write_bytes(&buffer, slice_of(identity->cluster_id, sizeof identity->cluster_id));
     codec_write_u64(&buffer, identity->node_id);
     codec_write_bytes(&buffer, slice_of(identity->disk_id, sizeof identity->disk_id));
+    codec_write_bool(&buffer, identity->joined);
+    codec_write_u64(&buffer, identity->generation);
+    codec_write_bytes(
+        &buffer, slice_of(identity->starts, (size_t)identity->start_count * REPLICA_START_BYTES));
     enum conclave_code rv = buffer.status;
     if (rv == CONCLAVE_OK) {
         rv = log_save_identity(log, buffer_slice(&buffer));
     }
     buffer_close(&buffer);
     return rv;
+}
+
+static bool decode_starts(const msgpack_object *items, struct replica_identity *identity)
+{
+    struct slice starts;
+    if (codec_get_u64(&items[0], &identity->generation) != CONCLAVE_OK ||
+        codec_get_bytes(&items[1], &starts) != CONCLAVE_OK) {
+        return false;
+    }
+    uint64_t count = identity->generation < REPLICA_STARTS ? identity->generation : REPLICA_STARTS;
+    if (starts.size != count * REPLICA_START_BYTES) {
+        return false;
+    }
+    identity->start_count = (unsigned)count;
+    if (starts.size > 0) {
+        memcpy(identity->starts, starts.data, starts.size);
+    }
+    return true;
 }
 
 static bool decode_identity(const msgpack_object *object, struct replica_identity *identity)
@@ -35,19 +60,22 @@ static bool decode_identity(const msgpack_object *object, struct replica_identit
     uint64_t version;
     struct slice cluster_id;
     struct slice disk_id;
-    if (codec_get_array(object, IDENTITY_ELEMENTS, IDENTITY_ELEMENTS, &items, &count) !=
+    if (codec_get_array(object, IDENTITY_FIRST_ELEMENTS, IDENTITY_ELEMENTS, &items, &count) !=
             CONCLAVE_OK ||
-        codec_get_u64(&items[0], &version) != CONCLAVE_OK || version != IDENTITY_VERSION ||
+        codec_get_u64(&items[0], &version) != CONCLAVE_OK ||
+        !((version == IDENTITY_VERSION && count == IDENTITY_ELEMENTS) ||
+          (version == IDENTITY_FIRST_VERSION && count == IDENTITY_FIRST_ELEMENTS)) ||
         codec_get_bytes(&items[1], &cluster_id) != CONCLAVE_OK ||
         cluster_id.size != sizeof identity->cluster_id ||
         codec_get_u64(&items[2], &identity->node_id) != CONCLAVE_OK || identity->node_id == 0 ||
         codec_get_bytes(&items[3], &disk_id) != CONCLAVE_OK ||
-        disk_id.size != sizeof identity->disk_id) {
+        disk_id.size != sizeof identity->disk_id ||
+        codec_get_bool(&items[4], &identity->joined) != CONCLAVE_OK) {
         return false;
     }
     memcpy(identity->cluster_id, cluster_id.data, cluster_id.size);
     memcpy(identity->disk_id, disk_id.data, disk_id.size);
-    return true;
+    return version == IDENTITY_FIRST_VERSION || decode_starts(&items[5], identity);
 }
 
 enum conclave_code replica_identity(struct log *log, struct replica_identity *identity)
@@ -68,6 +96,26 @@ enum conclave_code replica_identity(struct log *log, struct replica_identity *id
     rv = decode_identity(&tree.root, identity) ? CONCLAVE_OK : CONCLAVE_CORRUPT;
     codec_tree_close(&tree);
     return rv;
+}
+
+enum conclave_code replica_count_start(struct log *log, const struct random *random,
+                                       struct replica_identity *identity)
+{
+    ASSERT(log != NULL && random != NULL && identity != NULL);
+    enum conclave_code rv = replica_identity(log, identity);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    if (identity->start_count == REPLICA_STARTS) {
+        memmove(identity->starts[0], identity->starts[1],
+                (size_t)(REPLICA_STARTS - 1) * REPLICA_START_BYTES);
+        identity->start_count--;
+    }
+    const uint64_t number = random_next(random);
+    memcpy(identity->starts[identity->start_count], &number, REPLICA_START_BYTES);
+    identity->start_count++;
+    identity->generation++;
+    return save_identity(log, identity);
 }
 
 static enum conclave_code encode_configuration(const struct genesis *genesis,
@@ -139,6 +187,22 @@ static enum conclave_code check_empty(struct log *log, struct codec_error *error
     return CONCLAVE_OK;
 }
 
+/* Who this disk is from now on. */
+static enum conclave_code make_identity(struct log *log, const uint8_t cluster_id[16],
+                                        uint64_t node_id, bool joined, const struct random *random,
+                                        struct codec_error *error)
+{
+    struct replica_identity identity = {.node_id = node_id, .joined = joined};
+    memcpy(identity.cluster_id, cluster_id, sizeof identity.cluster_id);
+    const uint64_t disk_id[2] = {random_next(random), random_next(random)};
+    memcpy(identity.disk_id, disk_id, sizeof identity.disk_id);
+    enum conclave_code rv = save_identity(log, &identity);
+    if (rv != CONCLAVE_OK) {
+        codec_error_set(error, "the log could not be written: %s", conclave_code_text(rv));
+    }
+    return rv;
+}
+
 enum conclave_code replica_bootstrap(struct log *log, struct slice genesis_command,
                                      uint64_t node_id, const struct random *random,
                                      struct codec_error *error)
@@ -167,13 +231,17 @@ enum conclave_code replica_bootstrap(struct log *log, struct slice genesis_comma
         codec_error_set(error, "the log could not be written: %s", conclave_code_text(rv));
         return rv;
     }
-    struct replica_identity identity = {.node_id = node_id};
-    memcpy(identity.cluster_id, genesis.cluster_id, sizeof identity.cluster_id);
-    const uint64_t disk_id[2] = {random_next(random), random_next(random)};
-    memcpy(identity.disk_id, disk_id, sizeof identity.disk_id);
-    rv = save_identity(log, &identity);
-    if (rv != CONCLAVE_OK) {
-        codec_error_set(error, "the log could not be written: %s", conclave_code_text(rv));
+    return make_identity(log, genesis.cluster_id, node_id, false, random, error);
+}
+
+enum conclave_code replica_join(struct log *log, const uint8_t cluster_id[16], uint64_t node_id,
+                                const struct random *random, struct codec_error *error)
+{
+    ASSERT(log != NULL && cluster_id != NULL && node_id != 0 && random != NULL && error != NULL);
+    enum conclave_code rv = check_empty(log, error);
+    if (rv == CONCLAVE_OK && log_last_index(log) > 0) {
+        codec_error_set(error, "the log is not empty: its first start was to make a new cluster");
+        rv = CONCLAVE_DUPLICATE_ID;
     }
-    return rv;
+    return rv == CONCLAVE_OK ? make_identity(log, cluster_id, node_id, true, random, error) : rv;
 }

@@ -10,13 +10,17 @@
 #include <raft.h>
 
 #include "consensus/cache.h"
+#include "consensus/checkpoint.h"
 #include "consensus/configuration.h"
+#include "consensus/election.h"
 #include "consensus/message.h"
 #include "consensus/pending.h"
 #include "consensus/read.h"
 #include "consensus/replica.h"
+#include "consensus/replica_metrics.h"
 #include "consensus/state.h"
 #include "consensus/writer.h"
+#include "record/tree.h"
 
 /* Which forwarded attempts of a peer came already: a window over their numbers, so that an attempt
  * that was answered `busy` can never come a second time (RFC 4303, section 3.4.3). */
@@ -25,6 +29,19 @@ struct forward_window {
     uint64_t incarnation;
     uint64_t highest;
     uint64_t seen; /* bit i: attempt highest - i came */
+};
+
+#define CORE_PROPOSED_ENTRIES (2u * LIMIT_UNCOMMITTED_ENTRIES)
+
+/* An entry on its way to a majority, as its leader measures it. */
+struct proposed_entry {
+    uint64_t index, proposed_us;
+};
+
+/* When a node was last heard of (seats.c). */
+struct seats_heard {
+    uint64_t node_id; /* 0: free */
+    uint64_t at_ms;
 };
 
 struct replica {
@@ -39,6 +56,8 @@ struct replica {
     uint64_t timer_ms;     /* when RAFT_TIMEOUT is due */
     uint64_t timed_out_ms; /* when it last was given, or 0 */
 
+    struct election election;
+
     /* Who leads, as far as this node knows (replica.c) */
     uint64_t leader_id;
     uint64_t leader_term;
@@ -52,6 +71,8 @@ struct replica {
 
     /* The state machine (apply.c) */
     struct state state;
+    struct merkle_tree tree; /* of the record, as applied */
+    struct tree_append tree_append;
     uint64_t log_time_ms;
     uint64_t next_due_ms; /* wall clock; UINT64_MAX: nothing to close */
 
@@ -61,6 +82,7 @@ struct replica {
     struct forward_window windows[2 * LIMIT_NODES];
 
     struct reads reads;
+    struct checkpoints checkpoints;
 
     /* Batches (batch.c) */
     uint64_t stamp_ms;         /* the last one given by this node */
@@ -69,16 +91,28 @@ struct replica {
     struct buffer batch;       /* scratch */
     struct slice *batch_items; /* LIMIT_BATCH_COMMANDS of them: scratch */
 
+    struct seats_heard heard[LIMIT_NODES];
+    struct replica_seat told[LIMIT_NODES]; /* what the host was told (seats.c) */
+    unsigned told_count;
+    uint64_t seats_ms; /* a leader compares the configuration with the wanted one then (seats.c) */
+
     struct buffer message; /* scratch: one outgoing message */
     struct buffer entries; /* scratch: its entries */
 
     uint64_t messages_malformed;
     uint64_t messages_dropped;
     uint64_t mitigations[9];
+
+    struct replica_metrics metrics;
+    struct proposed_entry proposed[CORE_PROPOSED_ENTRIES]; /* of this term, by index */
 };
 
 /* The replica cannot go on: tells the host once, with the code and what failed. */
 void replica_fail(struct replica *replica, enum conclave_code code, const char *what);
+
+/* This node's record is not that of the others: it takes part in nothing more, but can still be
+ * asked what it has. */
+void replica_stand_aside(struct replica *replica);
 
 /* Reads the clock for the event that begins. */
 void replica_advance(struct replica *replica);
@@ -100,7 +134,8 @@ static inline bool replica_leads_ready(struct replica *replica)
     return replica_leads(replica) && replica->commit_index >= replica->ready_index;
 }
 
-/* Sends what `replica->message` holds to a node, or fails the replica when it could not be built.
+/* Sends what `replica->message` holds to a node, or fails the replica when it could not be
+ * built.
  */
 void replica_send(struct replica *replica, uint64_t node_id);
 

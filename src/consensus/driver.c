@@ -3,6 +3,7 @@
 
 #include "base/logger.h"
 #include "base/mutant.h"
+#include "consensus/batch.h"
 #include "consensus/core.h"
 #include "consensus/outbound.h"
 
@@ -35,7 +36,7 @@ static bool save_vote(struct replica *replica)
     struct log_vote vote = {.term = raft_current_term(&replica->raft),
                             .voted_for = MUTANT(4) ? 0 : raft_voted_for(&replica->raft)};
     enum conclave_code rv = MUTANT(3) ? CONCLAVE_OK : log_save_vote(replica->config.log, vote);
-    if (rv != CONCLAVE_OK) {
+    if (rv != CONCLAVE_OK && !MUTANT(38)) {
         replica_fail(replica, rv, "term and vote could not be saved");
         return false;
     }
@@ -67,6 +68,7 @@ static void take_entries(struct replica *replica, const struct raft_update *upda
 
 static void note_state(struct replica *replica)
 {
+    metric_add(&replica->metrics.candidacies, raft_state(&replica->raft) == RAFT_CANDIDATE);
     if (raft_state(&replica->raft) != RAFT_LEADER) {
         return;
     }
@@ -75,6 +77,8 @@ static void note_state(struct replica *replica)
     replica->ready_index = raft_last_index(&replica->raft);
     /* Closes that we proposed as an earlier term's leader are applied then too, or lost. */
     replica->closes_index = 0;
+    memset(replica->proposed, 0, sizeof replica->proposed);
+    metric_add(&replica->metrics.elections_won, 1);
     LOG_INFO("elected leader", FIELD_U64("term", raft_current_term(&replica->raft)),
              FIELD_U64("last_index", replica->ready_index));
 }
@@ -85,6 +89,9 @@ static void note_commit(struct replica *replica)
     replica->mitigations[7] += commit_index < replica->core_commit_index; /* M7 */
     replica->core_commit_index = commit_index;
     if (commit_index > replica->commit_index || MUTANT(5)) {
+        if (raft_state(&replica->raft) == RAFT_LEADER) {
+            batch_committed(replica, replica->commit_index + 1, commit_index);
+        }
         replica->commit_index = commit_index;
     }
 }
@@ -106,7 +113,7 @@ void driver_learn_commit(struct replica *replica, uint64_t index, uint64_t term)
 static void arm_timer(struct replica *replica)
 {
     uint64_t wanted_ms = raft_timeout(&replica->raft);
-    uint64_t floor_ms = replica->timed_out_ms + TIMER_FLOOR_MS;
+    uint64_t floor_ms = MUTANT(54) ? 0 : replica->timed_out_ms + TIMER_FLOOR_MS;
     /* M6. The floor counts from the last timeout, not from now: steps in between must not put the
      * timer off for ever. */
     if (replica->timed_out_ms == replica->now_ms && wanted_ms <= replica->now_ms) {
@@ -160,12 +167,33 @@ void driver_must_step(struct replica *replica, struct raft_event *event, const c
     }
 }
 
-void driver_tick(struct replica *replica)
+static void give_timeout(struct replica *replica)
 {
-    if (replica->now_ms < replica->timer_ms) {
-        return;
-    }
     replica->timed_out_ms = replica->now_ms;
     struct raft_event event = {.type = RAFT_TIMEOUT};
     driver_must_step(replica, &event, "the raft core refused a timeout");
+}
+
+void driver_time_out(struct replica *replica)
+{
+    struct raft *raft = &replica->raft;
+    ASSERT(!replica_leads(replica));
+    /* When the core's timer runs out is the sum of two of its fields; it sets both anew when it
+     * does. */
+    raft_time expires_ms = raft_timeout(raft);
+    if (expires_ms > replica->now_ms) {
+        raft_time early_ms = expires_ms - replica->now_ms;
+        if (early_ms > raft->election_timer_start) {
+            return; /* the clock has hardly begun: the timeout itself will come */
+        }
+        raft->election_timer_start -= early_ms;
+    }
+    give_timeout(replica);
+}
+
+void driver_tick(struct replica *replica)
+{
+    if (replica->now_ms >= replica->timer_ms) {
+        give_timeout(replica);
+    }
 }

@@ -5,7 +5,7 @@
  * consensus notes; status counts each):
  *   M1 (A) inbound.c    a configuration is always the first entry of an append given to the core
  *   M2 (B) outbound.c   a refused pre-vote carries the refuser's term, so that nobody is deadlocked
- *   M3 (C) membership.c a change begins only when every voter has the last one; one at a time
+ *   M3 (C) membership.c one change at a time, when every voter knows that it is one
  *   M4 (D) inbound.c    stale rejections (at or below the match index) are dropped
  *   M5 (E) inbound.c    InstallSnapshot is dropped: the log is the archive, none is ever sent
  *   M6 (G) driver.c     the timer never fires again within a floor
@@ -38,6 +38,9 @@ enum conclave_code driver_code(int error);
 /* The leader of `term` said that `index` is committed. As with the commit index of an append, that
  * holds here as far as this log is known to be the leader's: no need to wait for the next one. */
 void driver_learn_commit(struct replica *replica, uint64_t index, uint64_t term);
+
+/* Gives RAFT_TIMEOUT now, to a node that does not lead, as if its election timeout were over. */
+void driver_time_out(struct replica *replica);
 
 /* Gives RAFT_TIMEOUT when it is due. */
 void driver_tick(struct replica *replica);

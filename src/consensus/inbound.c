@@ -5,6 +5,7 @@
 #include "base/mutant.h"
 #include "consensus/driver.h"
 #include "consensus/forward.h"
+#include "consensus/seats.h"
 
 /* The core wants an address with every message, and copies it; addresses are not used to send. */
 static const char *address_of(const struct replica *replica, uint64_t node_id)
@@ -143,7 +144,59 @@ static void receive_vote_result(struct replica *replica, uint64_t node_id,
         replica->messages_dropped++;
         return;
     }
+    /* L: whether it is in a pre-vote, the core reads from memory that only a candidate has; by
+     * chance it takes the term that a pre-vote asked about for one that somebody is in. */
+    if (result->pre_vote && raft_state(&replica->raft) != RAFT_CANDIDATE) {
+        replica->messages_dropped++;
+        return;
+    }
     step_message(replica, node_id, message);
+}
+
+static struct raft_server *find_server(struct raft_configuration *configuration, uint64_t node_id)
+{
+    for (unsigned i = 0; i < configuration->n; i++) {
+        if (configuration->servers[i].id == node_id) {
+            return &configuration->servers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Who has no vote never times out: it believes in the leader that it had for ever, and would refuse
+ * all others. It does not when that one itself asks for votes, or was not heard from for long. */
+static void forget_leader(struct replica *replica, uint64_t asker)
+{
+    struct raft *raft = &replica->raft;
+    uint64_t leader_id = raft->state == RAFT_FOLLOWER ? raft->follower_state.current_leader.id : 0;
+    if (leader_id != 0 &&
+        (leader_id == asker || !seats_heard(replica, leader_id, replica->config.election_ms))) {
+        raft_free(raft->follower_state.current_leader.address);
+        raft->follower_state.current_leader.address = NULL;
+        raft->follower_state.current_leader.id = 0;
+    }
+}
+
+/* M3: the core refuses a vote when its own configuration says that it has none. But whoever
+ * asks may have the configuration that made it a voter, and need its vote to be able to send that:
+ * the only voter that takes in a second one would never lead again. So for this one message it is
+ * one (Ongaro, chapter 4.1: servers vote whatever their own configuration says). It is the asker
+ * that counts votes, and those of voters only. */
+static void receive_vote(struct replica *replica, uint64_t node_id, struct raft_message *message)
+{
+    struct raft_configuration *configuration = &replica->raft.configuration;
+    struct raft_server *self = find_server(configuration, replica->config.node_id);
+    int role = self == NULL ? RAFT_VOTER : self->role;
+    bool lent = role != RAFT_VOTER && !MUTANT(53);
+    if (lent) {
+        self->role = RAFT_VOTER;
+        forget_leader(replica, node_id);
+    }
+    step_message(replica, node_id, message);
+    self = find_server(configuration, replica->config.node_id);
+    if (lent && self != NULL) {
+        self->role = role;
+    }
 }
 
 static void dispatch(struct replica *replica, uint64_t node_id, struct message *message)
@@ -159,11 +212,20 @@ static void dispatch(struct replica *replica, uint64_t node_id, struct message *
         receive_vote_result(replica, node_id, &message->raft);
         break;
     case MESSAGE_VOTE:
+        receive_vote(replica, node_id, &message->raft);
+        break;
     case MESSAGE_TIMEOUT_NOW:
         step_message(replica, node_id, &message->raft);
         break;
     case MESSAGE_SNAPSHOT:
         replica->mitigations[5]++; /* M5 */
+        if (MUTANT(55)) {
+            message->raft.install_snapshot =
+                (struct raft_install_snapshot){.term = raft_current_term(&replica->raft),
+                                               .last_index = raft_last_index(&replica->raft) + 1,
+                                               .last_term = raft_current_term(&replica->raft)};
+            step_message(replica, node_id, &message->raft);
+        }
         break;
     case MESSAGE_FORWARD:
         forward_receive(replica, node_id, &message->forward);
@@ -182,6 +244,18 @@ static void dispatch(struct replica *replica, uint64_t node_id, struct message *
         break;
     case MESSAGE_READ_ANSWER:
         read_answer(replica, node_id, &message->read_ask);
+        break;
+    case MESSAGE_CHECKPOINT:
+        checkpoint_asked(replica, node_id, &message->checkpoint);
+        break;
+    case MESSAGE_CHECKPOINT_COSIGNED:
+        checkpoint_cosigned(replica, node_id, &message->checkpoint);
+        break;
+    case MESSAGE_CHECKPOINT_FINAL:
+        checkpoint_offered(replica, node_id, message->note);
+        break;
+    case MESSAGE_CHECKPOINT_HELD:
+        checkpoint_held(replica, node_id, message->checkpoint.size);
         break;
     }
 }

@@ -1,5 +1,7 @@
 /* Changes of the raft configuration, one server at a time (Ongaro, "Consensus: Bridging Theory and
  * Practice", chapter 4). */
+#include "consensus/membership.h"
+
 #include "base/logger.h"
 #include "base/mutant.h"
 #include "consensus/batch.h"
@@ -8,21 +10,34 @@
 
 #define ROLE_REMOVE (-1)
 
-/* M3: with changes one upon the other, voters that lag behind a configuration can be left unable to
- * elect anyone. So: every voter has the last configuration, and no other change is under way. */
+static bool knows_that_it_votes(const struct replica *replica, const struct state_voter *voter)
+{
+    raft_index match_index = 0;
+    if (voter->since_index <= REPLICA_BOOTSTRAP_ENTRIES ||
+        voter->since_index < replica->state.configuration_index) {
+        return true;
+    }
+    return raft_match_index(&replica->raft, voter->node_id, &match_index) == 0 &&
+           match_index >= voter->since_index;
+}
+
+/* M3: a node that does not know yet that it votes refuses to, so with changes one upon the other
+ * those that lag can leave the others short of a majority for ever (every node up). So no change is
+ * under way, and every voter has the configuration that made it one.
+ *
+ * Of a voter of genesis that is certain: its disk began with it. Of one that a later change than
+ * the last one made a voter, too: this rule held for the changes since. So a voter that has been
+ * one for a while may lag, or be dead, and can be replaced by a leader that never heard of it. */
 static bool may_change(struct replica *replica)
 {
     const struct raft *raft = &replica->raft;
-    if (raft->configuration_uncommitted_index != 0 || raft_transferee(raft) != 0) {
+    const struct state *state = &replica->state;
+    if (raft->configuration_uncommitted_index != 0 || raft_transferee(raft) != 0 ||
+        state->configuration_index != raft->configuration_committed_index) {
         return false;
     }
-    for (unsigned i = 0; !MUTANT(9) && i < raft->configuration.n; i++) {
-        raft_index match_index = 0;
-        if (raft->configuration.servers[i].role != RAFT_VOTER) {
-            continue;
-        }
-        int rv = raft_match_index(raft, raft->configuration.servers[i].id, &match_index);
-        if (rv != 0 || match_index < raft->configuration_committed_index) {
+    for (uint32_t i = 0; !MUTANT(9) && i < state->voter_count; i++) {
+        if (!knows_that_it_votes(replica, &state->voters[i])) {
             replica->mitigations[3]++;
             return false;
         }
@@ -30,8 +45,7 @@ static bool may_change(struct replica *replica)
     return true;
 }
 
-/* A server that is to vote must have what is committed, or the cluster may have to wait for it. */
-static bool may_vote(struct replica *replica, uint64_t node_id)
+bool membership_may_vote(struct replica *replica, uint64_t node_id)
 {
     raft_index match_index = 0;
     int rv = raft_match_index(&replica->raft, node_id, &match_index);
@@ -88,7 +102,7 @@ static enum conclave_code submit_configuration(struct replica *replica,
 static bool leaves_one_voter(const struct raft_configuration *configuration,
                              const struct raft_server *server)
 {
-    return server->role == RAFT_VOTER && configuration_voters(configuration) <= 2;
+    return !MUTANT(40) && server->role == RAFT_VOTER && configuration_voters(configuration) <= 2;
 }
 
 static enum conclave_code check_arguments(const struct replica *replica, uint64_t node_id,
@@ -115,12 +129,10 @@ static enum conclave_code check_arguments(const struct replica *replica, uint64_
                                                                         : CONCLAVE_OK;
 }
 
-enum conclave_code replica_change(struct replica *replica, uint64_t node_id, const char *address,
-                                  int role)
+enum conclave_code membership_change(struct replica *replica, uint64_t node_id, const char *address,
+                                     int role)
 {
-    ASSERT(replica != NULL);
-    replica_advance(replica);
-    if (replica->failed || !replica_leads(replica)) {
+    if (!replica_leads(replica)) {
         return CONCLAVE_NOT_LEADER;
     }
     enum conclave_code rv = check_arguments(replica, node_id, address, role);
@@ -128,7 +140,7 @@ enum conclave_code replica_change(struct replica *replica, uint64_t node_id, con
         return rv;
     }
     if (!replica_leads_ready(replica) || batch_capped(replica) || !may_change(replica) ||
-        (role == RAFT_VOTER && !may_vote(replica, node_id))) {
+        (role == RAFT_VOTER && !membership_may_vote(replica, node_id))) {
         return CONCLAVE_BUSY;
     }
     struct raft_configuration configuration;
@@ -146,17 +158,33 @@ enum conclave_code replica_change(struct replica *replica, uint64_t node_id, con
     return rv;
 }
 
+enum conclave_code replica_change(struct replica *replica, uint64_t node_id, const char *address,
+                                  int role)
+{
+    ASSERT(replica != NULL);
+    replica_advance(replica);
+    return replica->failed ? CONCLAVE_NOT_LEADER
+                           : membership_change(replica, node_id, address, role);
+}
+
+void membership_transfer(struct replica *replica, uint64_t node_id)
+{
+    if (!replica_can_propose(replica)) {
+        return;
+    }
+    struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = node_id}};
+    int rv = driver_step(replica, &event);
+    if (rv != 0 && rv != RAFT_NOTFOUND && rv != RAFT_NOTLEADER && rv != RAFT_BADID) {
+        replica_fail(replica, driver_code(rv), "leadership could not be handed over");
+    }
+    replica->work_pending = true; /* who leads changed: the next tick looks */
+}
+
 void replica_transfer(struct replica *replica)
 {
     ASSERT(replica != NULL);
     replica_advance(replica);
-    if (replica->failed || !replica_can_propose(replica)) {
-        return;
+    if (!replica->failed) {
+        membership_transfer(replica, 0);
     }
-    struct raft_event event = {.type = RAFT_TRANSFER, .transfer = {.server_id = 0}};
-    int rv = driver_step(replica, &event); /* 0: the most advanced one */
-    if (rv != 0 && rv != RAFT_NOTFOUND && rv != RAFT_NOTLEADER) {
-        replica_fail(replica, driver_code(rv), "leadership could not be handed over");
-    }
-    replica->work_pending = true; /* who leads changed: the next tick looks */
 }

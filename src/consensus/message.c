@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "codec/writer.h"
 #include "consensus/configuration.h"
+#include "record/checkpoint.h"
 
 /* The library's own versions of its messages, as 0.22 sets them: they tell it which fields are
  * there. */
@@ -239,6 +240,29 @@ static void decode_forward_result(struct message *message, struct elements *elem
     }
 }
 
+/* How many leaves a tree has. */
+static uint64_t next_size(struct elements *elements)
+{
+    uint64_t value = next_u64(elements);
+    if (value > MERKLE_SIZE_MAX) {
+        elements->bad = true;
+        return 0;
+    }
+    return value;
+}
+
+static void decode_checkpoint(struct message *message, struct elements *elements)
+{
+    struct message_checkpoint *checkpoint = &message->checkpoint;
+    checkpoint->size = next_size(elements);
+    checkpoint->root = next_bytes(elements, MERKLE_HASH_BYTES, MERKLE_HASH_BYTES);
+    checkpoint->time_s = next_u64(elements);
+    checkpoint->signature = next_bytes(elements, 0, NOTE_ED25519_BYTES);
+    bool whole = checkpoint->signature.size == NOTE_ED25519_BYTES;
+    bool none = message->type == MESSAGE_CHECKPOINT_COSIGNED && checkpoint->signature.size == 0;
+    elements->bad |= checkpoint->size == 0 || (!whole && !none);
+}
+
 static enum conclave_code decode_body(struct message *message, struct elements *elements,
                                       uint64_t sender)
 {
@@ -281,6 +305,16 @@ static enum conclave_code decode_body(struct message *message, struct elements *
         message->read_ask.index = next_index(elements);
         message->read_ask.term = next_index(elements);
         break;
+    case MESSAGE_CHECKPOINT:
+    case MESSAGE_CHECKPOINT_COSIGNED:
+        decode_checkpoint(message, elements);
+        break;
+    case MESSAGE_CHECKPOINT_FINAL:
+        message->note = next_bytes(elements, 1, CHECKPOINT_NOTE_BYTES_MAX);
+        break;
+    case MESSAGE_CHECKPOINT_HELD:
+        message->checkpoint.size = next_size(elements);
+        break;
     default:
         rv = CONCLAVE_BAD_REQUEST;
         break;
@@ -309,7 +343,7 @@ enum conclave_code message_decode(struct message *message, uint64_t sender, stru
     }
     uint64_t version = next_u64(&elements);
     uint64_t type = next_u64(&elements);
-    if (elements.bad || type > MESSAGE_READ_ANSWER) {
+    if (elements.bad || type > MESSAGE_CHECKPOINT_HELD) {
         rv = CONCLAVE_BAD_REQUEST;
         goto err_after_parse;
     }
@@ -458,4 +492,28 @@ void message_write_read_answer(struct buffer *buffer, const struct message_read_
     codec_write_u64(buffer, answer->ask);
     codec_write_u64(buffer, answer->index);
     codec_write_u64(buffer, answer->term);
+}
+
+void message_write_checkpoint(struct buffer *buffer, enum message_type type,
+                              const struct message_checkpoint *checkpoint)
+{
+    ASSERT(type == MESSAGE_CHECKPOINT || type == MESSAGE_CHECKPOINT_COSIGNED);
+    ASSERT(checkpoint != NULL && checkpoint->root.size == MERKLE_HASH_BYTES);
+    write_head(buffer, type, 4);
+    codec_write_u64(buffer, checkpoint->size);
+    codec_write_bytes(buffer, checkpoint->root);
+    codec_write_u64(buffer, checkpoint->time_s);
+    codec_write_bytes(buffer, checkpoint->signature);
+}
+
+void message_write_checkpoint_final(struct buffer *buffer, struct slice note)
+{
+    write_head(buffer, MESSAGE_CHECKPOINT_FINAL, 1);
+    codec_write_bytes(buffer, note);
+}
+
+void message_write_checkpoint_held(struct buffer *buffer, uint64_t size)
+{
+    write_head(buffer, MESSAGE_CHECKPOINT_HELD, 1);
+    codec_write_u64(buffer, size);
 }

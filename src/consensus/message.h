@@ -10,9 +10,16 @@
  *   6 timeout now            [1, 6, term, last index, last term]
  *   7 forward                [1, 7, incarnation, attempt, command: bin]
  *   8 forward result         [1, 8, incarnation, attempt, command id: bin 16, code: str, reply:
- * bin] 9 read ping              [1, 9, term, round] 10 read pong              [1, 10, term, round]
+ *                             bin]
+ *   9 read ping              [1, 9, term, round]
+ *  10 read pong              [1, 10, term, round]
  *  11 read ask               [1, 11, ask]
  *  12 read answer            [1, 12, ask, index, term]
+ *  13 checkpoint             [1, 13, size, root: bin 32, 0, signature of the log: bin 64]
+ *  14 checkpoint cosigned    [1, 14, size, root: bin 32, time, signature: bin 64, or bin 0 when the
+ *                             node's own root, which this is then, is another]
+ *  15 checkpoint final       [1, 15, note: bin]
+ *  16 checkpoint held        [1, 16, size of the sender's newest final one]
  *
  * 1 to 6 are Raft's (Ongaro, "Consensus: Bridging Theory and Practice", figure 3.1), 9 and 10 its
  * ReadIndex round (section 6.4). The sender is known from the connection. A decoder of bytes from
@@ -42,7 +49,11 @@ enum message_type {
     MESSAGE_READ_PING = 9,
     MESSAGE_READ_PONG = 10,
     MESSAGE_READ_ASK = 11,
-    MESSAGE_READ_ANSWER = 12
+    MESSAGE_READ_ANSWER = 12,
+    MESSAGE_CHECKPOINT = 13,
+    MESSAGE_CHECKPOINT_COSIGNED = 14,
+    MESSAGE_CHECKPOINT_FINAL = 15,
+    MESSAGE_CHECKPOINT_HELD = 16
 };
 
 struct message_forward {
@@ -70,6 +81,14 @@ struct message_read_ask {
     uint64_t term;  /* answer only: the leader's */
 };
 
+/* docs/RECORD.md, "Checkpoints". */
+struct message_checkpoint {
+    uint64_t size;
+    struct slice root;      /* MERKLE_HASH_BYTES */
+    uint64_t time_s;        /* of a cosignature */
+    struct slice signature; /* NOTE_ED25519_BYTES; or empty, of type 14 */
+};
+
 /* A decoded message. Slices and entry data point into the bytes it was decoded from. */
 struct message {
     enum message_type type;
@@ -80,6 +99,8 @@ struct message {
         struct message_forward_result forward_result;
         struct message_read_round read_round;
         struct message_read_ask read_ask;
+        struct message_checkpoint checkpoint; /* 13 and 14; of 16 the size */
+        struct slice note;                    /* 15 */
     };
     struct raft_entry *entries; /* owned: of an append */
     struct codec_tree tree;
@@ -108,5 +129,9 @@ void message_write_read_round(struct buffer *buffer, enum message_type type,
                               const struct message_read_round *round);
 void message_write_read_ask(struct buffer *buffer, const struct message_read_ask *ask);
 void message_write_read_answer(struct buffer *buffer, const struct message_read_ask *answer);
+void message_write_checkpoint(struct buffer *buffer, enum message_type type,
+                              const struct message_checkpoint *checkpoint);
+void message_write_checkpoint_final(struct buffer *buffer, struct slice note);
+void message_write_checkpoint_held(struct buffer *buffer, uint64_t size);
 
 #endif

@@ -72,13 +72,13 @@ static void send_append(struct replica *replica, uint64_t node_id,
         if (!pack_entries(&packing, last_index)) {
             return;
         }
-        message_write_append(&replica->message, &part, buffer_slice(&replica->entries),
-                             packing.count);
-        if (replica->entries.status != CONCLAVE_OK) {
+        if (replica->entries.status != CONCLAVE_OK) { /* there may be none of them */
             replica_fail(replica, replica->entries.status,
                          "entries for a peer could not be packed");
             return;
         }
+        message_write_append(&replica->message, &part, buffer_slice(&replica->entries),
+                             packing.count);
         replica_send(replica, node_id);
         part.prev_log_index = packing.next_index - 1;
         part.prev_log_term = packing.last_term;

@@ -57,6 +57,17 @@ struct pending_record *pending_find(const struct pending *pending,
     return record;
 }
 
+struct pending_record *pending_find_command(const struct pending *pending, struct slice command)
+{
+    struct pending_record *oldest = pending->sent.first;
+    if (oldest != NULL && slice_equal(slice_of(oldest->bytes, oldest->size), command)) {
+        return oldest;
+    }
+    uint8_t id[MESSAGE_COMMAND_ID_BYTES];
+    pending_command_id(command, id);
+    return pending_find(pending, id);
+}
+
 static void list_append(struct pending_list *list, struct pending_record *record)
 {
     record->next = NULL;

@@ -66,6 +66,9 @@ void pending_command_id(struct slice command, uint8_t id[MESSAGE_COMMAND_ID_BYTE
 struct pending_record *pending_find(const struct pending *pending,
                                     const uint8_t id[MESSAGE_COMMAND_ID_BYTES]);
 
+/* By its bytes. What was sent first is mostly what is asked for first, and found without its id. */
+struct pending_record *pending_find_command(const struct pending *pending, struct slice command);
+
 /* The record of a command: found, or made anew and queued. NULL when there is no memory. */
 struct pending_record *pending_enter(struct pending *pending, struct slice command) MUST_USE;
 

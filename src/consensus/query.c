@@ -5,6 +5,7 @@
 #include "codec/envelope.h"
 #include "codec/writer.h"
 #include "consensus/core.h"
+#include "consensus/record.h"
 #include "model/model.h"
 
 #define LOG_READ_METHOD        "log.read"
@@ -270,7 +271,8 @@ enum conclave_code replica_query(struct replica *replica, struct slice method,
     ASSERT(replica != NULL && params != NULL && answer != NULL && error != NULL);
     error->text[0] = 0;
     bool is_log_read = slice_is_text(method, LOG_READ_METHOD);
-    if (!is_log_read && !model_is_query(method)) {
+    bool is_record = record_is_query(method);
+    if (!is_log_read && !is_record && !model_is_query(method)) {
         return CONCLAVE_UNKNOWN_METHOD;
     }
     struct kv_transaction *transaction;
@@ -280,6 +282,8 @@ enum conclave_code replica_query(struct replica *replica, struct slice method,
     }
     if (is_log_read) {
         rv = read_log(replica, transaction, params, answer, error);
+    } else if (is_record) {
+        rv = record_query(replica, transaction, method, params, answer, error);
     } else {
         const struct model_log log = {.context = replica, .read_command = read_command};
         rv = model_query(transaction, &log, method, params, replica->state.applied_index,
@@ -287,6 +291,9 @@ enum conclave_code replica_query(struct replica *replica, struct slice method,
                          error);
     }
     kv_abort(transaction);
+    if (rv == CONCLAVE_CORRUPT) {
+        replica_fail(replica, rv, "what a query reads is damaged");
+    }
     return rv;
 }
 
@@ -300,6 +307,33 @@ enum conclave_code replica_author(struct replica *replica, struct slice author,
         return rv;
     }
     rv = model_author(transaction, author, out);
+    kv_abort(transaction);
+    return rv;
+}
+
+enum conclave_code replica_reply(struct replica *replica, struct slice author, struct slice nonce,
+                                 struct slice envelope, struct buffer *reply)
+{
+    ASSERT(replica != NULL && reply != NULL);
+    struct kv_transaction *transaction;
+    enum conclave_code rv = kv_begin(replica->config.kv, false, &transaction);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = model_reply(transaction, author, nonce, envelope, reply);
+    kv_abort(transaction);
+    return rv;
+}
+
+enum conclave_code replica_reads_public(struct replica *replica, bool *reads_public)
+{
+    ASSERT(replica != NULL && reads_public != NULL);
+    struct kv_transaction *transaction;
+    enum conclave_code rv = kv_begin(replica->config.kv, false, &transaction);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = model_reads_public(transaction, reads_public);
     kv_abort(transaction);
     return rv;
 }

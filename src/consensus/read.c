@@ -260,6 +260,12 @@ void read_serve(struct replica *replica)
         read_run(replica); /* what came during the round */
     }
     list_filter(replica, &reads->indexed, serve_one);
+    read_expire(replica);
+}
+
+void read_expire(struct replica *replica)
+{
+    struct reads *reads = &replica->reads;
     if (reads->deadline_ms <= replica->now_ms) {
         reads->deadline_ms = UINT64_MAX;
         list_filter(replica, &reads->waiting, expire_one);
@@ -341,7 +347,7 @@ void read_ask(struct replica *replica, uint64_t node_id, const struct message_re
 void read_answer(struct replica *replica, uint64_t node_id, const struct message_read_ask *answer)
 {
     struct reads *reads = &replica->reads;
-    if (!reads->active || replica_leads(replica) || answer->ask != reads->number ||
+    if (!reads->active || replica_leads(replica) || (!MUTANT(42) && answer->ask != reads->number) ||
         node_id != replica->leader_id) {
         return;
     }

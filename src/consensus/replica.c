@@ -3,6 +3,7 @@
 
 #include "base/logger.h"
 #include "base/memory.h"
+#include "base/mutant.h"
 #include "codec/writer.h"
 #include "consensus/apply.h"
 #include "consensus/batch.h"
@@ -10,6 +11,7 @@
 #include "consensus/driver.h"
 #include "consensus/forward.h"
 #include "consensus/inbound.h"
+#include "consensus/seats.h"
 #include "consensus/start.h"
 
 #define BATCH_BUFFER_BYTES   (LIMIT_BATCH_BYTES + 256u * 1024u)
@@ -33,6 +35,12 @@ void replica_fail(struct replica *replica, enum conclave_code code, const char *
               FIELD_TEXT("code", conclave_code_name(code)));
     const struct replica_host *host = replica->config.host;
     host->failed(host->context, code, what);
+}
+
+void replica_stand_aside(struct replica *replica)
+{
+    replica->failed = true;
+    replica->work_pending = true; /* those who wait are told by the next event */
 }
 
 void replica_advance(struct replica *replica)
@@ -89,6 +97,8 @@ static void update_leader(struct replica *replica)
     if (leader_id == replica->leader_id && term == replica->leader_term) {
         return;
     }
+    metric_add(&replica->metrics.leader_changes, leader_id != 0);
+    metric_add(&replica->metrics.leader_losses, leader_id == 0 && replica->leader_id != 0);
     replica->leader_id = leader_id;
     replica->leader_term = term;
     pending_requeue(&replica->pending);
@@ -117,20 +127,40 @@ static void settle(struct replica *replica)
         return;
     }
     update_leader(replica); /* a configuration that was applied may end our lead */
+    checkpoint_run(replica);
+    if (replica->failed) {
+        return;
+    }
     forward_run(replica);
     read_run(replica);
     read_serve(replica);
     forward_expire(replica);
+    checkpoint_expire(replica);
+    if (!replica->failed) {
+        seats_run(replica);
+        seats_tell(replica);
+    }
+}
+
+/* A node that stands aside still answers those who wait, when their time has passed. */
+static void settle_aside(struct replica *replica)
+{
+    replica->work_pending = false;
+    forward_expire(replica);
+    read_expire(replica);
+    checkpoint_expire(replica);
 }
 
 /* --- Opening and closing --- */
 
 static void free_parts(struct replica *replica)
 {
+    checkpoint_close(replica);
     read_close(&replica->reads);
     pending_close(&replica->pending);
     writer_close(&replica->writer);
     cache_close(&replica->cache);
+    tree_append_close(&replica->tree_append);
     buffer_close(&replica->batch);
     buffer_close(&replica->message);
     buffer_close(&replica->entries);
@@ -149,11 +179,18 @@ static enum conclave_code make_parts(const struct replica_config *config,
     replica->next_due_ms = UINT64_MAX;
     cache_init(&replica->cache, 1);
     writer_init(&replica->writer, 1);
+    tree_append_open(&replica->tree_append);
+    buffer_init(&replica->checkpoints.genesis, COMMAND_BYTES_MAX);
+    buffer_init(&replica->checkpoints.final_note, CHECKPOINT_NOTE_BYTES_MAX);
+    buffer_init(&replica->checkpoints.offered_note, CHECKPOINT_NOTE_BYTES_MAX);
     buffer_init(&replica->batch, BATCH_BUFFER_BYTES);
     buffer_init(&replica->entries, ENTRIES_BUFFER_BYTES);
     buffer_init(&replica->message, LIMIT_PEER_FRAME_BYTES);
     read_init(&replica->reads, random_next(config->random));
     replica->incarnation = random_next(config->random);
+    metric_histogram_init(&replica->metrics.batch_commands, &metric_scale_count);
+    metric_histogram_init(&replica->metrics.replicate_us, &metric_scale_us);
+    metric_histogram_init(&replica->metrics.apply_us, &metric_scale_us);
     replica->batch_items = memory_allocate(LIMIT_BATCH_COMMANDS * sizeof *replica->batch_items);
     if (replica->batch_items == NULL || pending_open(&replica->pending) != CONCLAVE_OK) {
         free_parts(replica);
@@ -203,6 +240,7 @@ enum conclave_code replica_open(const struct replica_config *config, struct repl
         replica_close(replica);
         return rv;
     }
+    seats_tell(replica);
     replica->work_pending = true;
     *replica_out = replica;
     return CONCLAVE_OK;
@@ -223,10 +261,16 @@ void replica_tick(struct replica *replica)
 {
     ASSERT(replica != NULL);
     replica_advance(replica);
+    if (replica->checkpoints.diverged && replica->failed) {
+        settle_aside(replica);
+    }
     if (replica->failed) {
         return;
     }
     driver_tick(replica);
+    if (!replica->failed) {
+        election_tick(replica);
+    }
     settle(replica);
 }
 
@@ -238,18 +282,24 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 uint64_t replica_deadline_ms(const struct replica *replica)
 {
     ASSERT(replica != NULL);
-    if (replica->failed) {
+    bool aside = replica->failed && replica->checkpoints.diverged;
+    if (replica->failed && !aside) {
         return UINT64_MAX;
     }
     if (replica->work_pending) {
         return replica->now_ms;
     }
-    uint64_t deadline_ms = replica->timer_ms;
-    deadline_ms = earlier(deadline_ms, forward_deadline_ms(replica));
+    uint64_t deadline_ms = forward_deadline_ms(replica);
     deadline_ms = earlier(deadline_ms, read_deadline_ms(replica));
-    deadline_ms = earlier(deadline_ms, batch_deadline_ms((struct replica *)(uintptr_t)replica));
+    deadline_ms = earlier(deadline_ms, checkpoint_deadline_ms(replica));
+    if (!aside) {
+        deadline_ms = earlier(deadline_ms, replica->timer_ms);
+        deadline_ms = earlier(deadline_ms, election_deadline_ms(replica));
+        deadline_ms = earlier(deadline_ms, batch_deadline_ms((struct replica *)(uintptr_t)replica));
+    }
     /* Whatever was due at the last event and is still due could not be done: not at once again. */
-    return deadline_ms <= replica->now_ms ? replica->now_ms + BACKOFF_MS : deadline_ms;
+    return deadline_ms <= replica->now_ms && !MUTANT(54) ? replica->now_ms + BACKOFF_MS
+                                                         : deadline_ms;
 }
 
 void replica_receive(struct replica *replica, uint64_t node_id, struct slice message)
@@ -259,8 +309,20 @@ void replica_receive(struct replica *replica, uint64_t node_id, struct slice mes
     if (replica->failed) {
         return;
     }
+    seats_hear(replica, node_id);
+    election_heard(replica, node_id);
     inbound_receive(replica, node_id, message);
     settle(replica);
+}
+
+void replica_peer_lost(struct replica *replica, uint64_t node_id)
+{
+    ASSERT(replica != NULL && node_id != 0);
+    replica_advance(replica);
+    if (!replica->failed) {
+        update_leader(replica);
+        election_peer_lost(replica, node_id);
+    }
 }
 
 void replica_persisted(struct replica *replica, enum conclave_code code)
@@ -270,12 +332,20 @@ void replica_persisted(struct replica *replica, enum conclave_code code)
     if (replica->failed) {
         return;
     }
-    if (code != CONCLAVE_OK) {
+    if (code != CONCLAVE_OK && !MUTANT(37)) {
         /* Never retried, never acknowledged: what the disk holds now is unknown. */
         replica_fail(replica, code, "a write of the log failed");
         return;
     }
     writer_done(replica);
+    settle(replica);
+}
+
+void replica_kept(struct replica *replica, enum conclave_code code)
+{
+    ASSERT(replica != NULL);
+    replica_advance(replica);
+    checkpoint_kept(replica, code);
     settle(replica);
 }
 

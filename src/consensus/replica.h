@@ -46,6 +46,13 @@ enum replica_state {
     REPLICA_LEADER
 };
 
+/* A place in the cluster's configuration. */
+struct replica_seat {
+    uint64_t node_id;
+    bool voter;
+    char address[LIMIT_ADDRESS_BYTES + 1]; /* of its peers' port */
+};
+
 struct replica_host {
     void *context;
     /* Sends a message to a node, best effort: it may be lost, repeated or overtaken. */
@@ -60,9 +67,23 @@ struct replica_host {
     void (*readable)(void *context, uint64_t token, enum conclave_code code);
     /* A packed event for watchers (PROTOCOL.md "Events"). */
     void (*event)(void *context, struct slice event);
+    /* These nodes make up the cluster from now on, this one too if it is among them: who is to be
+     * talked to. Told at the start, if there are any, and when it changes. */
+    void (*seated)(void *context, const struct replica_seat *seats, unsigned count);
+    /* Keeps bytes durably in the place of those kept before: either the old or the new are there
+     * after a crash. At most one is under way: the next comes after replica_kept. NULL when there
+     * is no signer. */
+    void (*keep)(void *context, struct slice bytes);
     /* The replica cannot go on (a failed write, a checksum that does not match, no memory in the
      * state machine): the host stops the node. */
     void (*failed)(void *context, enum conclave_code code, const char *what);
+};
+
+/* Signs checkpoints with this node's key, which stands in genesis (Ed25519, RFC 8032). */
+struct replica_signer {
+    void *context;
+    void (*sign)(void *context, struct slice message, uint8_t signature[64]);
+    uint8_t public_key[32];
 };
 
 struct replica_config {
@@ -74,14 +95,16 @@ struct replica_config {
     const struct clock *clock;
     const struct random *random;
     const struct replica_host *host;
+    const struct replica_signer *signer; /* NULL: this node signs nothing */
+    struct slice kept;                   /* what host->keep kept last; copied */
 };
 
 /* Makes an empty log the log of a new cluster: the configuration of the genesis command's nodes
  * (entry 1, term 1) and the genesis batch (entry 2, term 1). Every first node does so with the same
  * bytes and so has the same log. `genesis` is a signed command of kind genesis, checked here (form,
  * cluster id zero, signature, ids and addresses); `node_id` must be in it. Also saves the identity
- * {cluster id, node id, random disk id}. BAD_REQUEST with `error` set; DUPLICATE_ID when the log is
- * not empty; log errors. */
+ * {cluster id, node id, random disk id, no starts}. BAD_REQUEST with `error` set; DUPLICATE_ID when
+ * the log is not empty; log errors. */
 enum conclave_code replica_bootstrap(struct log *log, struct slice genesis, uint64_t node_id,
                                      const struct random *random, struct codec_error *error)
     MUST_USE;
@@ -89,13 +112,32 @@ enum conclave_code replica_bootstrap(struct log *log, struct slice genesis, uint
 /* What replica_bootstrap writes: a log that has more took part in a cluster. */
 #define REPLICA_BOOTSTRAP_ENTRIES 2u
 
+/* Makes an empty log that of a node which is to join a cluster that runs: identity only, no entry.
+ * The others must have been told of it (the command node.add); it learns everything from them.
+ * DUPLICATE_ID when the log is not empty, with `error` set; log errors. */
+enum conclave_code replica_join(struct log *log, const uint8_t cluster_id[16], uint64_t node_id,
+                                const struct random *random, struct codec_error *error) MUST_USE;
+#define REPLICA_STARTS      16u
+#define REPLICA_START_BYTES 8u
+
 /* What a bootstrapped disk says it is. NOT_FOUND when the log has no identity. */
 struct replica_identity {
     uint8_t cluster_id[16];
     uint64_t node_id;
     uint8_t disk_id[16];
+    bool joined;         /* it was never bootstrapped: its log may be empty */
+    uint64_t generation; /* how often it was started */
+    /* Random numbers of the last starts, oldest first: as many as there were, at most
+     * REPLICA_STARTS. Copies of a disk differ in them from the first start on. */
+    unsigned start_count;
+    uint8_t starts[REPLICA_STARTS][REPLICA_START_BYTES];
 };
 enum conclave_code replica_identity(struct log *log, struct replica_identity *identity) MUST_USE;
+
+/* A start: raises the generation, draws its number, and makes both durable. Once a process, before
+ * anybody hears of the node. NOT_FOUND as above; log errors. */
+enum conclave_code replica_count_start(struct log *log, const struct random *random,
+                                       struct replica_identity *identity) MUST_USE;
 
 /* Starts a replica: catches the state up with what the log is known to have committed, then takes
  * part. WRONG_CLUSTER when log and state differ in cluster; CONFIG when node_id is not the disk's;
@@ -116,8 +158,16 @@ uint64_t replica_deadline_ms(const struct replica *replica);
  * and dropped. */
 void replica_receive(struct replica *replica, uint64_t node_id, struct slice message);
 
+/* Neither connection with a node stands any more, though both did: its process may have died. If it
+ * leads, this node stands for election soon instead of after the election timeout, unless it hears
+ * from it first. Only a hint: never telling it, or telling it wrongly, harms nothing. */
+void replica_peer_lost(struct replica *replica, uint64_t node_id);
+
 /* The write given to host->persist ended. Anything but OK ends the replica (host->failed). */
 void replica_persisted(struct replica *replica, enum conclave_code code);
+
+/* What was given to host->keep is durable, or (anything but OK) may not be. */
+void replica_kept(struct replica *replica, enum conclave_code code);
 
 /* Hands in a command whose form and signature were checked (bytes are copied). `token` is the
  * host's, unique among those under way. The answer comes by host->decided within `timeout_ms`.
@@ -131,8 +181,19 @@ enum conclave_code replica_submit(struct replica *replica, struct slice command,
 enum conclave_code replica_read(struct replica *replica, uint64_t token, uint64_t timeout_ms)
     MUST_USE;
 
+/* Asks to be told when a final checkpoint has at least `size` leaves; answers by host->readable:
+ * OK, or NOT_FINAL when the time has passed. Same rules as replica_read. */
+enum conclave_code replica_await_final(struct replica *replica, uint64_t size, uint64_t token,
+                                       uint64_t timeout_ms) MUST_USE;
+
+/* The same for the leaf that the params of record.receipt name, when replica_query said NOT_FINAL
+ * for it. Also what replica_query returns for wrong params, with `error` set. */
+enum conclave_code replica_await_receipt(struct replica *replica, const msgpack_object *params,
+                                         uint64_t token, uint64_t timeout_ms,
+                                         struct codec_error *error) MUST_USE;
+
 /* Answers a query from the state as it is now (call it from within or after host->readable has
- * queued it, or for stale reads at any time): model_query, and log.read. */
+ * queued it, or for stale reads at any time): model_query, log.read, and record.*. */
 enum conclave_code replica_query(struct replica *replica, struct slice method,
                                  const msgpack_object *params, struct buffer *answer,
                                  struct codec_error *error) MUST_USE;
@@ -142,20 +203,31 @@ struct model_author;
 enum conclave_code replica_author(struct replica *replica, struct slice author,
                                   struct model_author *out) MUST_USE;
 
+/* model_reply and model_reads_public on the state as it is now. */
+enum conclave_code replica_reply(struct replica *replica, struct slice author, struct slice nonce,
+                                 struct slice envelope, struct buffer *reply) MUST_USE;
+enum conclave_code replica_reads_public(struct replica *replica, bool *reads_public) MUST_USE;
+
 /* Hands leadership over to the most advanced peer, if this node leads and can. Watch replica_status
  * for the end. */
 void replica_transfer(struct replica *replica);
 
-/* Changes the raft configuration (membership comes with a later release; the driver's rules are
- * here, M3: one change at a time, only when every voter has the last one). NOT_LEADER, BUSY,
- * BAD_VALUE (a new server starts as standby or spare; a last voter stays), NO_MEMORY.
- * `role`: 0 standby, 1 voter, 2 spare, -1 remove. */
+/* Changes the raft configuration by hand: tests and simulators. (The leader does it by itself where
+ * node.* commands ask for it: seats.h.) M3: one change at a time, only when every voter has the
+ * last one. NOT_LEADER, BUSY, BAD_VALUE (a new server starts as standby or spare; a last voter
+ * stays), NO_MEMORY. `role`: 0 standby, 1 voter, 2 spare, -1 remove. */
 enum conclave_code replica_change(struct replica *replica, uint64_t node_id, const char *address,
                                   int role) MUST_USE;
+
+/* Is this the token with which the node was added (node.add)? True of nodes that were added without
+ * one, and of those that are not known here yet: whoever has a cluster's certificate may tell them
+ * who they are. */
+bool replica_vouches(struct replica *replica, uint64_t node_id, struct slice token) MUST_USE;
 
 struct replica_peer {
     uint64_t node_id;
     char address[LIMIT_ADDRESS_BYTES + 1];
+    bool voter;
     bool has_match; /* leader only */
     uint64_t match_index;
     uint64_t lag; /* entries behind the leader's last */
@@ -168,14 +240,27 @@ struct replica_status {
     uint64_t last_index, commit_index, applied_index;
     uint64_t time_ms; /* log time */
     uint8_t digest[16];
+    bool seated, voter; /* is this node in the configuration, and does it vote? */
     bool ready; /* leads and has committed an entry of its term, or follows a known leader */
     unsigned peer_count;
     struct replica_peer peers[LIMIT_NODES];
-    uint64_t in_flight; /* commands under way here */
+    uint64_t record_size;    /* leaves of the record's tree, */
+    uint8_t record_root[32]; /* and its root */
+    uint64_t final_size;     /* of the newest final checkpoint known here; 0: none */
+    /* This node's record is another than one that a node of the cluster signed, at this size (0: it
+     * is not): it takes part in nothing. */
+    uint64_t diverged_size;
+    uint8_t diverged_own[32], diverged_other[32];
+    uint64_t disagreements; /* times another node said so of itself, to this one as leader */
+    uint64_t in_flight;     /* commands under way here */
     uint64_t messages_malformed, messages_dropped;
     /* how often each mitigation acted (M1..M8 of the consensus notes, index 1..8) */
     uint64_t mitigations[9];
 };
 void replica_status(struct replica *replica, struct replica_status *status);
+
+/* Counted since the replica opened; may be read by any thread until it closes. */
+struct replica_metrics;
+const struct replica_metrics *replica_metrics(const struct replica *replica);
 
 #endif

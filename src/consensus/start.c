@@ -2,17 +2,20 @@
 #include "consensus/start.h"
 
 #include "base/logger.h"
+#include "base/mutant.h"
 #include "consensus/apply.h"
 #include "consensus/driver.h"
 #include "model/model.h"
 
-static enum conclave_code check_identity(struct replica *replica)
+static enum conclave_code check_identity(struct replica *replica,
+                                         struct replica_identity *identity_out)
 {
     struct replica_identity identity;
     enum conclave_code rv = replica_identity(replica->config.log, &identity);
     if (rv != CONCLAVE_OK) {
         return rv;
     }
+    *identity_out = identity;
     if (identity.node_id != replica->config.node_id) {
         LOG_ERROR("the disk belongs to another node", FIELD_U64("disk_node", identity.node_id),
                   FIELD_U64("node_id", replica->config.node_id));
@@ -45,6 +48,9 @@ static enum conclave_code load_state(struct replica *replica)
     }
     if (rv == CONCLAVE_OK) {
         rv = apply_refresh(replica, transaction);
+    }
+    if (rv == CONCLAVE_OK) {
+        rv = tree_load(transaction, &replica->tree);
     }
 
 out:
@@ -200,10 +206,55 @@ static enum conclave_code give_start(struct replica *replica, struct log_vote vo
     return replica->failed ? CONCLAVE_IO : CONCLAVE_OK;
 }
 
+/* Is this node the only voter, by the last configuration in its log? */
+static enum conclave_code is_sole_voter(const struct replica *replica,
+                                        const struct raft_entry *entries, uint64_t last_index,
+                                        bool *sole)
+{
+    struct raft_configuration configuration;
+    uint64_t index = last_index;
+    *sole = false;
+    while (index > 0 && entries[index - 1].type != RAFT_CHANGE) {
+        index--;
+    }
+    if (index == 0) {
+        return CONCLAVE_OK;
+    }
+    const struct raft_buffer *buffer = &entries[index - 1].buf;
+    enum conclave_code rv =
+        configuration_decode(slice_of(buffer->base, buffer->len), &configuration);
+    if (rv == CONCLAVE_OK) {
+        *sole = configuration_is_voter(&configuration, replica->config.node_id) &&
+                configuration_voters(&configuration) == 1;
+        raft_configuration_close(&configuration);
+    }
+    return rv;
+}
+
+/* The core makes an only voter the leader again in the term that it has. But what that node sent to
+ * its standbys before it died it may have lost, and written other entries of the same term and
+ * index since, which they would take for the same. So it leads in a term of its own. */
+static enum conclave_code renew_term(struct replica *replica, const struct raft_entry *entries,
+                                     uint64_t last_index, struct log_vote *vote)
+{
+    bool sole;
+    enum conclave_code rv = is_sole_voter(replica, entries, last_index, &sole);
+    if (rv != CONCLAVE_OK || !sole || MUTANT(52)) {
+        return rv;
+    }
+    *vote = (struct log_vote){.term = vote->term + 1, .voted_for = replica->config.node_id};
+    return log_save_vote(replica->config.log, *vote);
+}
+
 enum conclave_code start_run(struct replica *replica)
 {
     struct log *log = replica->config.log;
-    enum conclave_code rv = check_identity(replica);
+    struct replica_identity identity;
+    enum conclave_code rv = check_identity(replica, &identity);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = checkpoint_open(replica);
     if (rv != CONCLAVE_OK) {
         return rv;
     }
@@ -213,7 +264,8 @@ enum conclave_code start_run(struct replica *replica)
         return rv;
     }
     uint64_t last_index = log_last_index(log);
-    if (vote.term == 0 || last_index == 0 || last_index > UINT32_MAX) {
+    bool fresh = identity.joined && last_index == 0;
+    if ((!fresh && (vote.term == 0 || last_index == 0)) || last_index > UINT32_MAX) {
         return CONCLAVE_CORRUPT; /* an identity without what bootstrap writes before it */
     }
     rv = load_state(replica);
@@ -224,10 +276,16 @@ enum conclave_code start_run(struct replica *replica)
     if (rv != CONCLAVE_OK) {
         return rv;
     }
-    struct raft_entry *entries;
-    void *batch;
-    rv = load_entries(log, last_index, vote.term, &entries, &batch);
+    struct raft_entry *entries = NULL;
+    void *batch = NULL;
+    rv = fresh ? CONCLAVE_OK : load_entries(log, last_index, vote.term, &entries, &batch);
     if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = renew_term(replica, entries, last_index, &vote);
+    if (rv != CONCLAVE_OK) {
+        raft_free(batch);
+        raft_free(entries);
         return rv;
     }
     cache_init(&replica->cache, last_index + 1);

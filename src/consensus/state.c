@@ -1,5 +1,5 @@
 /* The record of what was applied: [version 1, index, term, digest, configuration index,
- * configuration]. */
+ * configuration, [[voter, since index], ...]]. */
 #include "consensus/state.h"
 
 #include "base/mutant.h"
@@ -7,9 +7,29 @@
 #include "codec/writer.h"
 
 #define STATE_VERSION  1u
-#define STATE_ELEMENTS 6u
+#define STATE_ELEMENTS 7u
 
 static const uint8_t state_key[] = {0, 'r', 'e', 'p', 'l', 'i', 'c', 'a'};
+
+static bool decode_voters(const msgpack_object *array, struct state *state)
+{
+    const msgpack_object *items;
+    if (codec_get_array(array, 0, LIMIT_NODES, &items, &state->voter_count) != CONCLAVE_OK) {
+        return false;
+    }
+    for (uint32_t i = 0; i < state->voter_count; i++) {
+        const msgpack_object *parts;
+        uint32_t count;
+        struct state_voter *voter = &state->voters[i];
+        if (codec_get_array(&items[i], 2, 2, &parts, &count) != CONCLAVE_OK ||
+            codec_get_u64(&parts[0], &voter->node_id) != CONCLAVE_OK ||
+            codec_get_u64(&parts[1], &voter->since_index) != CONCLAVE_OK ||
+            voter->since_index > state->configuration_index) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static bool decode(const msgpack_object *object, struct state *state)
 {
@@ -25,7 +45,7 @@ static bool decode(const msgpack_object *object, struct state *state)
         codec_get_bytes(&items[3], &digest) != CONCLAVE_OK || digest.size != KV_DIGEST_BYTES ||
         codec_get_u64(&items[4], &state->configuration_index) != CONCLAVE_OK ||
         codec_get_bytes(&items[5], &configuration) != CONCLAVE_OK ||
-        configuration.size > sizeof state->configuration) {
+        configuration.size > sizeof state->configuration || !decode_voters(&items[6], state)) {
         return false;
     }
     memcpy(state->digest, digest.data, digest.size);
@@ -73,10 +93,52 @@ enum conclave_code state_save(struct kv_transaction *transaction, const struct s
     codec_write_bytes(&value, slice_of(state->digest, sizeof state->digest));
     codec_write_u64(&value, state->configuration_index);
     codec_write_bytes(&value, slice_of(state->configuration, state->configuration_size));
+    codec_write_array(&value, state->voter_count);
+    for (uint32_t i = 0; i < state->voter_count; i++) {
+        codec_write_array(&value, 2);
+        codec_write_u64(&value, state->voters[i].node_id);
+        codec_write_u64(&value, state->voters[i].since_index);
+    }
     enum conclave_code rv = value.status;
     if (rv == CONCLAVE_OK) {
         rv = kv_put(transaction, slice_of(state_key, sizeof state_key), buffer_slice(&value));
     }
     buffer_close(&value);
     return rv;
+}
+
+/* Since when a node has voted without a break. */
+static uint64_t voter_since(const struct state *state, uint64_t node_id, uint64_t otherwise)
+{
+    for (uint32_t i = 0; i < state->voter_count; i++) {
+        if (state->voters[i].node_id == node_id) {
+            return state->voters[i].since_index;
+        }
+    }
+    return otherwise;
+}
+
+enum conclave_code state_configure(struct state *state, uint64_t index, struct slice bytes)
+{
+    struct raft_configuration configuration;
+    struct state_voter voters[LIMIT_NODES];
+    uint32_t count = 0;
+    enum conclave_code rv = configuration_decode(bytes, &configuration);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    for (unsigned i = 0; i < configuration.n; i++) {
+        const struct raft_server *server = &configuration.servers[i];
+        if (server->role == RAFT_VOTER) {
+            voters[count++] =
+                (struct state_voter){server->id, voter_since(state, server->id, index)};
+        }
+    }
+    raft_configuration_close(&configuration);
+    memcpy(state->voters, voters, count * sizeof voters[0]);
+    state->voter_count = count;
+    memcpy(state->configuration, bytes.data, bytes.size);
+    state->configuration_size = bytes.size;
+    state->configuration_index = index;
+    return CONCLAVE_OK;
 }

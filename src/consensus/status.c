@@ -25,10 +25,13 @@ static void fill_peers(struct replica *replica, struct replica_status *status)
     for (unsigned i = 0; i < configuration->n && status->peer_count < LIMIT_NODES; i++) {
         const struct raft_server *server = &configuration->servers[i];
         if (server->id == replica->config.node_id) {
+            status->seated = true;
+            status->voter = server->role == RAFT_VOTER;
             continue;
         }
         struct replica_peer *peer = &status->peers[status->peer_count++];
         peer->node_id = server->id;
+        peer->voter = server->role == RAFT_VOTER;
         size_t size = strnlen(server->address, LIMIT_ADDRESS_BYTES);
         memcpy(peer->address, server->address, size);
         raft_index match_index;
@@ -37,6 +40,31 @@ static void fill_peers(struct replica *replica, struct replica_status *status)
             peer->match_index = match_index;
             peer->lag = status->last_index - match_index;
         }
+    }
+}
+
+const struct replica_metrics *replica_metrics(const struct replica *replica)
+{
+    ASSERT(replica != NULL);
+    return &replica->metrics;
+}
+
+static void fill_record(struct replica *replica, struct replica_status *status)
+{
+    struct checkpoints *checkpoints = &replica->checkpoints;
+    if (checkpoints->shown.size != replica->tree.size || replica->tree.size == 0) {
+        checkpoints->shown.size = replica->tree.size;
+        merkle_root(&replica->tree, &checkpoints->shown.root);
+    }
+    status->record_size = checkpoints->shown.size;
+    memcpy(status->record_root, checkpoints->shown.root.bytes, sizeof status->record_root);
+    status->final_size = checkpoints->final.size;
+    status->disagreements = checkpoints->disagreements;
+    if (checkpoints->diverged && replica->failed) {
+        status->diverged_size = checkpoints->own.size;
+        memcpy(status->diverged_own, checkpoints->own.root.bytes, sizeof status->diverged_own);
+        memcpy(status->diverged_other, checkpoints->other.root.bytes,
+               sizeof status->diverged_other);
     }
 }
 
@@ -57,6 +85,7 @@ void replica_status(struct replica *replica, struct replica_status *status)
         .messages_dropped = replica->messages_dropped,
     };
     memcpy(status->cluster_id, replica->cluster_id, sizeof status->cluster_id);
+    fill_record(replica, status);
     memcpy(status->digest, replica->state.digest, sizeof status->digest);
     memcpy(status->mitigations, replica->mitigations, sizeof status->mitigations);
     if (status->state == REPLICA_LEADER) {

@@ -170,7 +170,7 @@ static void test_a_rotten_entry_is_found_when_the_state_is_rebuilt(void **state)
     unsigned follower = leader % 3 + 1;
     world_crash(world, follower);
     world_wipe_state(world, follower);
-    log_memory_corrupt(world->nodes[follower].log, 2, 77); /* the genesis batch */
+    log_memory_corrupt(world->nodes[follower].log, log_last_index(world->nodes[follower].log), 77);
     assert_int_equal(world_start(world, follower), CONCLAVE_OK);
     assert_true(world_run_until(world, has_failed, &follower, 2000));
     assert_inert(world, follower, CONCLAVE_CORRUPT);
@@ -324,12 +324,12 @@ static void test_first_nodes_have_the_same_log_and_their_own_identity(void **sta
     }
     assert_memory_not_equal(identities[0].disk_id, identities[1].disk_id, 16);
     /* PROTOCOL.md: the first 16 bytes of the SHA-256 of the genesis envelope. The command is an
-     * array of two (0x92): the envelope as a bin with one byte of length (0xc4), the signature. */
+     * array of two (0x92): the envelope as a bin with two bytes of length (0xc5), the signature. */
     const uint8_t *command = world->genesis.data;
     assert_int_equal(command[0], 0x92);
-    assert_int_equal(command[1], 0xc4);
+    assert_int_equal(command[1], 0xc5);
     uint8_t digest[AUTH_SHA256_BYTES];
-    auth_sha256(slice_of(command + 3, command[2]), digest);
+    auth_sha256(slice_of(command + 4, (size_t)command[2] << 8 | command[3]), digest);
     assert_memory_equal(identities[0].cluster_id, digest, 16);
     close_world(world);
 }

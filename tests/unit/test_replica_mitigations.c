@@ -270,20 +270,22 @@ static void test_m2_no_deadlock_between_two_nodes(void **state)
 
 /* --- M3 --- */
 
-static void test_m3_no_change_before_every_voter_has_the_last(void **state)
+/* A node that was just given a vote, and does not know it yet, blocks the next change. */
+static void test_m3_no_change_before_a_new_voter_knows(void **state)
 {
     (void)state;
     struct fixture fixture;
     fixture_open(&fixture, 3, 0);
     unsigned leader = start(&fixture);
-    unsigned lagging = leader % 3 + 1;
-    world_run(fixture.world, 500);
-    world_isolate(fixture.world, lagging);
+    assert_int_equal(world_add(fixture.world), 4);
+    assert_int_equal(world_start(fixture.world, 4), CONCLAVE_OK);
     assert_int_equal(change(&fixture, leader, 4, "127.0.0.1:7104", RAFT_STANDBY, 1000),
                      CONCLAVE_OK);
+    world_run(fixture.world, 500);
+    world_isolate(fixture.world, 4);
+    assert_int_equal(change(&fixture, leader, 4, "127.0.0.1:7104", RAFT_VOTER, 1000), CONCLAVE_OK);
     struct raft *raft = &replica_of(&fixture, leader)->raft;
-    assert_int_equal(raft->configuration_uncommitted_index, 0); /* committed by the other two */
-    assert_int_equal(raft->configuration.n, 4);
+    assert_int_equal(raft->configuration_uncommitted_index, 0); /* committed by the other three */
     assert_int_equal(change(&fixture, leader, 5, "127.0.0.1:7105", RAFT_STANDBY, 1000),
                      CONCLAVE_BUSY);
     assert_true(status_of(&fixture, leader).mitigations[3] > 0);
@@ -291,6 +293,24 @@ static void test_m3_no_change_before_every_voter_has_the_last(void **state)
     assert_int_equal(change(&fixture, leader, 5, "127.0.0.1:7105", RAFT_STANDBY, 5000),
                      CONCLAVE_OK);
     assert_int_equal(raft->configuration.n, 5);
+    fixture_close(&fixture);
+}
+
+/* One that has been a voter all along may be dead: it could not be replaced otherwise. */
+static void test_m3_a_dead_voter_blocks_nothing(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, 3, 0);
+    unsigned leader = start(&fixture);
+    unsigned dead = leader % 3 + 1;
+    world_run(fixture.world, 500);
+    world_crash(fixture.world, dead);
+    assert_int_equal(change(&fixture, leader, 4, "127.0.0.1:7104", RAFT_STANDBY, 1000),
+                     CONCLAVE_OK);
+    assert_int_equal(change(&fixture, leader, 5, "127.0.0.1:7105", RAFT_STANDBY, 1000),
+                     CONCLAVE_OK);
+    assert_int_equal(replica_of(&fixture, leader)->raft.configuration.n, 5);
     fixture_close(&fixture);
 }
 
@@ -554,7 +574,8 @@ int main(void)
         cmocka_unit_test(test_m1_the_core_alone_notes_a_wrong_index),
         cmocka_unit_test(test_m2_refused_pre_vote_tells_the_term),
         cmocka_unit_test(test_m2_no_deadlock_between_two_nodes),
-        cmocka_unit_test(test_m3_no_change_before_every_voter_has_the_last),
+        cmocka_unit_test(test_m3_no_change_before_a_new_voter_knows),
+        cmocka_unit_test(test_m3_a_dead_voter_blocks_nothing),
         cmocka_unit_test(test_m3_one_change_at_a_time),
         cmocka_unit_test(test_changes_that_make_no_sense_are_refused),
         cmocka_unit_test(test_m4_old_rejection_is_dropped),
