@@ -132,8 +132,9 @@ enum conclave_code net_address_check_allowed(const union net_address *address, c
         return CONCLAVE_OK;
     }
     codec_error_set(error,
-                    "\"%s\" is not a loopback address: connections are not encrypted yet, so only "
-                    "127.0.0.0/8 and ::1 are allowed",
+                    "\"%s\" is not a loopback address: without certificates connections are not "
+                    "encrypted, and only 127.0.0.0/8 and ::1 are allowed (`conclave certs` makes "
+                    "certificates)",
                     text);
     return CONCLAVE_BAD_VALUE;
 }

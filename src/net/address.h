@@ -29,8 +29,8 @@ void net_address_text(const union net_address *address, char text[LIMIT_ADDRESS_
 /* 127.0.0.0/8 or ::1. */
 bool net_address_is_loopback(const union net_address *address);
 
-/* Until connections are encrypted nothing may leave the machine: BAD_VALUE, with a sentence that
- * says so, for anything but loopback. */
+/* Without TLS nothing may leave the machine: BAD_VALUE, with a sentence that says so, for anything
+ * but loopback. */
 enum conclave_code net_address_check_allowed(const union net_address *address, const char *text,
                                              struct codec_error *error) MUST_USE;
 

@@ -1,5 +1,6 @@
-/* A connection. Output gathers in `pending`; before the loop polls it is swapped with `writing` and
- * leaves by one write, while more gathers. Two handles (socket, timer) are closed before its end.
+/* A connection. Output gathers in `pending`; before the loop polls it is encrypted into `sealed`
+ * where TLS is spoken, and leaves by one write. What the socket does not take at once becomes
+ * `writing`, while more gathers. Two handles (socket, timer) are closed before its end.
  *
  * The failure modes all meet in net_connection_close, which runs once; uv then calls back what was
  * under way with an error, which the callbacks know by the state CLOSING. */
@@ -12,6 +13,9 @@
 #define CONNECTION_LINGER_MS   1000u
 #define CONNECTION_KEEPALIVE_S 60u
 #define CONNECTION_HANDLES     2u
+#define SWEEP_MS               1000u
+/* What TLS adds to a full output: 22 bytes a record of 16 KiB, and its own messages. */
+#define CONNECTION_SEALED_BYTES(limit) ((limit) + (limit) / 256u + 65536u)
 
 /* One for all: a read is used up before the next begins, and the loop has one thread. */
 static _Thread_local char read_bytes[CONNECTION_READ_BYTES];
@@ -46,7 +50,8 @@ struct net_connection *connection_create(struct net *net, size_t output_limit_by
     connection->net = net;
     connection->output_limit_bytes = output_limit_bytes;
     buffer_init(&connection->pending, output_limit_bytes);
-    buffer_init(&connection->writing, output_limit_bytes);
+    buffer_init(&connection->sealed, CONNECTION_SEALED_BYTES(output_limit_bytes));
+    buffer_init(&connection->writing, CONNECTION_SEALED_BYTES(output_limit_bytes));
     int rv = uv_tcp_init(net->loop, &connection->tcp);
     ASSERT(rv == 0);
     rv = uv_timer_init(net->loop, &connection->timer);
@@ -96,7 +101,9 @@ static void on_handle_closed(uv_handle_t *handle)
     if (connection->events.closed != NULL) {
         connection->events.closed(connection->events.context, connection, connection->error);
     }
+    tls_close(connection->tls);
     buffer_close(&connection->pending);
+    buffer_close(&connection->sealed);
     buffer_close(&connection->writing);
     memory_free(connection);
     net_check_closed(net);
@@ -108,6 +115,7 @@ void net_connection_close(struct net_connection *connection, enum net_error erro
     if (connection->state == CONNECTION_CLOSING) {
         return;
     }
+    listener_remove_half_open(connection);
     connection->state = CONNECTION_CLOSING;
     connection->error = error;
     uv_close((uv_handle_t *)&connection->tcp, on_handle_closed);
@@ -120,12 +128,38 @@ bool net_connection_is_closing(const struct net_connection *connection)
     return connection->state >= CONNECTION_FINISHING;
 }
 
+bool net_connection_is_secure(const struct net_connection *connection)
+{
+    ASSERT(connection != NULL);
+    return connection->secure;
+}
+
+const struct certificate *net_connection_peer(const struct net_connection *connection)
+{
+    ASSERT(connection != NULL);
+    return connection->tls == NULL ? NULL : tls_peer(connection->tls);
+}
+
+bool net_connection_binding(const struct net_connection *connection,
+                            uint8_t binding[TLS_BINDING_BYTES])
+{
+    ASSERT(connection != NULL);
+    return connection->tls != NULL && tls_binding(connection->tls, binding);
+}
+
+const char *net_connection_reason(const struct net_connection *connection)
+{
+    ASSERT(connection != NULL);
+    return connection->tls == NULL ? "" : tls_reason(connection->tls);
+}
+
 /* --- input --- */
 
-/* What came from the socket, for the owner: the place where decryption will stand. */
 static void connection_input(struct net_connection *connection, struct slice bytes)
 {
-    if (connection->state == CONNECTION_OPEN) {
+    if (connection->secure) {
+        connection_decrypt(connection, bytes);
+    } else if (connection->state == CONNECTION_OPEN) {
         connection->events.received(connection->events.context, connection, bytes);
     }
 }
@@ -161,9 +195,8 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     connection_input(connection, slice_of(buffer->base, (size_t)size));
 }
 
-static void connection_start(struct net_connection *connection)
+void connection_start(struct net_connection *connection)
 {
-    connection->state = CONNECTION_OPEN;
     /* Neither is needed for correctness, and a connection may be gone already. */
     (void)uv_tcp_nodelay(&connection->tcp, 1);
     (void)uv_tcp_keepalive(&connection->tcp, 1, CONNECTION_KEEPALIVE_S);
@@ -178,7 +211,10 @@ void net_connection_accept(struct net_connection *connection, const struct net_e
     ASSERT(connection != NULL && connection->state == CONNECTION_OFFERED);
     ASSERT(events != NULL && events->received != NULL && events->closed != NULL);
     connection->events = *events;
-    connection_start(connection);
+    connection->state = CONNECTION_OPEN;
+    if (!connection->secure) { /* else it reads already */
+        connection_start(connection);
+    }
 }
 
 /* --- output --- */
@@ -223,11 +259,10 @@ static void on_written(uv_write_t *request, int status)
 /* Most output fits into the socket: then there is nothing to wait for. (uv_write would call back in
  * the next turn, and set the socket's events anew, a system call more for each write.) False when
  * the connection is closed. */
-static bool connection_write_now(struct net_connection *connection)
+static bool connection_write_now(struct net_connection *connection, struct buffer *output)
 {
-    struct buffer *pending = &connection->pending;
-    ASSERT(pending->size > 0 && pending->size <= UINT32_MAX);
-    uv_buf_t bytes = uv_buf_init((char *)pending->data, (unsigned)pending->size);
+    ASSERT(output->size > 0 && output->size <= UINT32_MAX);
+    uv_buf_t bytes = uv_buf_init((char *)output->data, (unsigned)output->size);
     int rv = uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
     if (rv == UV_EAGAIN) {
         return true;
@@ -238,43 +273,64 @@ static bool connection_write_now(struct net_connection *connection)
                                              : error_of(rv));
         return false;
     }
-    buffer_consume(pending, (size_t)rv);
-    if (pending->size == 0 && pending->capacity > CONNECTION_KEEP_BYTES) {
-        buffer_close(pending);
+    buffer_consume(output, (size_t)rv);
+    if (output->size == 0 && output->capacity > CONNECTION_KEEP_BYTES) {
+        buffer_close(output);
     }
     return true;
 }
 
-/* Hands what is pending to the socket: the place where encryption will stand. */
-void connection_flush(struct net_connection *connection)
+/* What the socket did not take waits in `writing` until it does. */
+static void connection_write_later(struct net_connection *connection, struct buffer *output)
 {
-    if ((connection->state != CONNECTION_OPEN && connection->state != CONNECTION_FINISHING) ||
-        connection->writing.size > 0) {
-        return;
-    }
-    if (connection->pending.size > 0 && !connection_write_now(connection)) {
-        return;
-    }
-    if (connection->pending.size == 0) {
-        if (connection->state == CONNECTION_FINISHING) {
-            connection_shut(connection);
-        }
-        return;
-    }
+    ASSERT(connection->writing.size == 0 && output->size > 0);
     struct buffer empty = connection->writing;
-    connection->writing = connection->pending;
-    connection->pending = empty;
+    size_t limit = output->limit;
+    connection->writing = *output;
+    *output = empty;
+    output->limit = limit;
     ASSERT(connection->writing.size <= UINT32_MAX);
     uv_buf_t bytes =
         uv_buf_init((char *)connection->writing.data, (unsigned)connection->writing.size);
     connection->write.data = connection;
+    connection->write_at_ms = uv_now(connection->net->loop);
     int rv = uv_write(&connection->write, (uv_stream_t *)&connection->tcp, &bytes, 1, on_written);
     if (rv != 0) {
         net_connection_close(connection, error_of(rv));
     }
 }
 
-static void connection_mark_dirty(struct net_connection *connection)
+static bool connection_may_write(const struct net_connection *connection)
+{
+    return (connection->state == CONNECTION_SECURING || connection->state == CONNECTION_OPEN ||
+            connection->state == CONNECTION_FINISHING) &&
+           connection->writing.size == 0;
+}
+
+/* Hands what is pending to the socket, encrypted where TLS is spoken: a part at a time. */
+void connection_flush(struct net_connection *connection)
+{
+    struct buffer *output = connection->secure ? &connection->sealed : &connection->pending;
+    while (connection_may_write(connection)) {
+        if (connection->secure) {
+            connection_seal(connection);
+        }
+        if (output->size == 0) {
+            if (connection->state == CONNECTION_FINISHING) {
+                connection_shut(connection);
+            }
+            return;
+        }
+        if (!connection_write_now(connection, output)) {
+            return;
+        }
+        if (output->size > 0) {
+            connection_write_later(connection, output);
+        }
+    }
+}
+
+void connection_mark_dirty(struct net_connection *connection)
 {
     if (!connection->dirty) {
         connection->dirty = true;
@@ -286,7 +342,7 @@ static void connection_mark_dirty(struct net_connection *connection)
 size_t net_connection_unsent_bytes(const struct net_connection *connection)
 {
     ASSERT(connection != NULL);
-    return connection->pending.size + connection->writing.size;
+    return connection->pending.size + connection->sealed.size + connection->writing.size;
 }
 
 void net_connection_send(struct net_connection *connection, struct slice bytes)
@@ -295,7 +351,9 @@ void net_connection_send(struct net_connection *connection, struct slice bytes)
     if (connection->state >= CONNECTION_FINISHING || bytes.size == 0) {
         return;
     }
-    if (bytes.size > connection->output_limit_bytes - net_connection_unsent_bytes(connection)) {
+    size_t unsent = net_connection_unsent_bytes(connection); /* with TLS's own, a little more */
+    if (unsent > connection->output_limit_bytes ||
+        bytes.size > connection->output_limit_bytes - unsent) {
         net_connection_close(connection, NET_SLOW_READER);
         return;
     }
@@ -307,11 +365,77 @@ void net_connection_send(struct net_connection *connection, struct slice bytes)
     connection_mark_dirty(connection);
 }
 
+void net_connection_pause(struct net_connection *connection, bool paused)
+{
+    ASSERT(connection != NULL);
+    if (connection->state != CONNECTION_OPEN || connection->paused == paused) {
+        return;
+    }
+    connection->paused = paused;
+    int rv = paused ? uv_read_stop((uv_stream_t *)&connection->tcp)
+                    : uv_read_start((uv_stream_t *)&connection->tcp, on_allocate, on_read);
+    if (rv != 0) {
+        net_connection_close(connection, error_of(rv));
+    }
+}
+
+/* --- readers that are too slow --- */
+
+/* Of those that leave output lying, the one that leaves most. */
+static struct net_connection *greatest_of(struct net *net, size_t *total)
+{
+    struct net_connection *greatest = NULL;
+    *total = 0;
+    for (struct net_connection *at = net->connections; at != NULL; at = at->next) {
+        if (at->stalled_ms == 0 || at->state == CONNECTION_CLOSING) {
+            continue;
+        }
+        *total += net_connection_unsent_bytes(at);
+        if (greatest == NULL ||
+            net_connection_unsent_bytes(at) > net_connection_unsent_bytes(greatest)) {
+            greatest = at;
+        }
+    }
+    return greatest;
+}
+
+void connections_sweep(struct net *net)
+{
+    uint64_t now_ms = uv_now(net->loop);
+    if (now_ms - net->swept_ms < SWEEP_MS) {
+        return;
+    }
+    net->swept_ms = now_ms;
+    for (struct net_connection *at = net->connections; at != NULL; at = at->next) {
+        if (at->stalled_ms > 0 && at->state != CONNECTION_CLOSING && at->writing.size > 0 &&
+            now_ms - at->write_at_ms >= at->stalled_ms) {
+            net_connection_close(at, NET_SLOW_READER);
+        }
+    }
+    size_t total;
+    struct net_connection *greatest = greatest_of(net, &total);
+    while (greatest != NULL && total > greatest->total_bytes) {
+        net_connection_close(greatest, NET_SLOW_READER);
+        greatest = greatest_of(net, &total);
+    }
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
     struct net_connection *connection = timer->data;
     net_connection_close(connection, connection->state >= CONNECTION_FINISHING ? connection->error
                                                                                : NET_TIMED_OUT);
+}
+
+void connection_finish(struct net_connection *connection, enum net_error error)
+{
+    ASSERT(connection->state < CONNECTION_FINISHING);
+    net_connection_pause(connection, false); /* their end is to be seen */
+    connection->state = CONNECTION_FINISHING;
+    connection->error = error;
+    int rv = uv_timer_start(&connection->timer, on_deadline, CONNECTION_LINGER_MS, 0);
+    ASSERT(rv == 0);
+    connection_mark_dirty(connection);
 }
 
 void net_connection_finish(struct net_connection *connection, enum net_error error)
@@ -322,13 +446,9 @@ void net_connection_finish(struct net_connection *connection, enum net_error err
     }
     if (connection->state != CONNECTION_OPEN) {
         net_connection_close(connection, error);
-        return;
+    } else {
+        connection_finish(connection, error);
     }
-    connection->state = CONNECTION_FINISHING;
-    connection->error = error;
-    int rv = uv_timer_start(&connection->timer, on_deadline, CONNECTION_LINGER_MS, 0);
-    ASSERT(rv == 0);
-    connection_mark_dirty(connection);
 }
 
 void net_connection_set_deadline(struct net_connection *connection, uint64_t timeout_ms)
@@ -354,7 +474,12 @@ static void on_connected(uv_connect_t *request, int status)
         net_connection_close(connection, error_of(status));
         return;
     }
+    if (connection->net->tls != NULL) {
+        connection_secure(connection, NULL);
+        return;
+    }
     net_connection_set_deadline(connection, 0);
+    connection->state = CONNECTION_OPEN;
     connection_start(connection);
     if (connection->state == CONNECTION_OPEN && connection->events.opened != NULL) {
         connection->events.opened(connection->events.context, connection);
@@ -370,7 +495,7 @@ enum conclave_code net_dial(struct net *net, const char *address, size_t output_
     ASSERT(events != NULL && events->received != NULL && events->closed != NULL);
     union net_address parsed;
     enum conclave_code code = net_address_parse(address, false, &parsed, error);
-    if (code == CONCLAVE_OK) {
+    if (code == CONCLAVE_OK && net->tls == NULL) {
         code = net_address_check_allowed(&parsed, address, error);
     }
     if (code != CONCLAVE_OK) {

@@ -2,9 +2,10 @@
 #include "net/handshake.h"
 
 #include "codec/reader.h"
+#include "codec/utf8.h"
 #include "codec/writer.h"
 
-#define HANDSHAKE_ITEMS        6u
+#define HANDSHAKE_ITEMS        9u
 #define HANDSHAKE_ANSWER_ITEMS 3u
 
 void handshake_write(struct buffer *buffer, const struct handshake *handshake)
@@ -15,8 +16,12 @@ void handshake_write(struct buffer *buffer, const struct handshake *handshake)
     codec_write_bytes(buffer, slice_of(handshake->cluster_id, HANDSHAKE_ID_BYTES));
     codec_write_u64(buffer, handshake->from);
     codec_write_u64(buffer, handshake->to);
-    codec_write_bytes(buffer, slice_of(handshake->disk_id, HANDSHAKE_ID_BYTES));
+    const struct disk_shown *disk = &handshake->disk;
+    codec_write_bytes(buffer, slice_of(disk->id, DISK_ID_BYTES));
+    codec_write_u64(buffer, disk->generation);
+    codec_write_bytes(buffer, slice_of(disk->starts, (size_t)disk->start_count * DISK_START_BYTES));
     codec_write_text(buffer, handshake->program_version);
+    codec_write_bytes(buffer, slice_of(handshake->token, handshake->token_size));
 }
 
 void handshake_answer_write(struct buffer *buffer, const char *code, const char *sentence)
@@ -31,6 +36,7 @@ void handshake_answer_write(struct buffer *buffer, const char *code, const char 
 static void copy_text(struct slice from, char *to, size_t size_max)
 {
     size_t size = from.size < size_max ? from.size : size_max;
+    size = codec_utf8_whole(slice_of(from.data, size)).size;
     if (size > 0) {
         memcpy(to, from.data, size);
     }
@@ -77,6 +83,41 @@ static enum conclave_code read_id(const msgpack_object *item, uint8_t id[HANDSHA
     return code;
 }
 
+/* As many start numbers as there were starts, but at most DISK_STARTS. */
+static enum conclave_code read_disk(const msgpack_object *items, struct disk_shown *disk)
+{
+    struct slice starts;
+    enum conclave_code code;
+    if ((code = read_id(&items[0], disk->id)) != CONCLAVE_OK ||
+        (code = codec_get_u64(&items[1], &disk->generation)) != CONCLAVE_OK ||
+        (code = codec_get_bytes(&items[2], &starts)) != CONCLAVE_OK) {
+        return code;
+    }
+    uint64_t count = disk->generation < DISK_STARTS ? disk->generation : DISK_STARTS;
+    if (count == 0 || starts.size != count * DISK_START_BYTES) {
+        return CONCLAVE_BAD_REQUEST;
+    }
+    disk->start_count = (unsigned)count;
+    memcpy(disk->starts, starts.data, starts.size);
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code read_token(const msgpack_object *item, struct handshake *handshake)
+{
+    struct slice token;
+    enum conclave_code code = codec_get_bytes(item, &token);
+    if (code == CONCLAVE_OK && token.size > HANDSHAKE_TOKEN_BYTES) {
+        code = CONCLAVE_BAD_REQUEST;
+    }
+    if (code == CONCLAVE_OK) {
+        handshake->token_size = token.size;
+        if (token.size > 0) {
+            memcpy(handshake->token, token.data, token.size);
+        }
+    }
+    return code;
+}
+
 static enum conclave_code read_fields(const msgpack_object *items, struct handshake *handshake)
 {
     enum conclave_code code;
@@ -84,8 +125,9 @@ static enum conclave_code read_fields(const msgpack_object *items, struct handsh
     if ((code = read_id(&items[1], handshake->cluster_id)) != CONCLAVE_OK ||
         (code = codec_get_u64(&items[2], &handshake->from)) != CONCLAVE_OK ||
         (code = codec_get_u64(&items[3], &handshake->to)) != CONCLAVE_OK ||
-        (code = read_id(&items[4], handshake->disk_id)) != CONCLAVE_OK ||
-        (code = codec_get_string(&items[5], &version)) != CONCLAVE_OK) {
+        (code = read_disk(&items[4], &handshake->disk)) != CONCLAVE_OK ||
+        (code = codec_get_string(&items[7], &version)) != CONCLAVE_OK ||
+        (code = read_token(&items[8], handshake)) != CONCLAVE_OK) {
         return code;
     }
     copy_text(version, handshake->program_version, HANDSHAKE_VERSION_BYTES);

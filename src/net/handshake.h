@@ -1,8 +1,14 @@
-/* The first words between nodes: who calls, whom, and of which cluster. Nothing else of a
- * connection is looked at before they were accepted.
+/* The first words between nodes: who calls, whom, of which cluster, and from which disk. Nothing
+ * else of a connection is looked at before they were accepted.
  *
- *   caller:    [1, cluster id: bin 16, from: node id, to: node id, disk id: bin 16, version: str]
- *   answerer:  [1, "ok" or the name of an error, sentence: str]
+ *   caller:    [2, cluster id: bin 16, from: node id, to: node id, disk id: bin 16,
+ *               generation: uint, start numbers: bin (8 bytes each, at most 16), version: str,
+ *               token: bin]
+ *   answerer:  [2, "ok" or the name of an error, sentence: str]
+ *
+ * The token is that of a node which joined with one (auth/join.h), else empty.
+ * Errors: "wrong_cluster", "unauthorised", "stale_disk" (disk.h), "removed" (from the cluster, by
+ * a command), names of conclave_code.
  *
  * Each is one frame of at most HANDSHAKE_BYTES_MAX bytes.
  */
@@ -10,19 +16,23 @@
 #define NET_HANDSHAKE_H
 
 #include "base/buffer.h"
+#include "net/disk.h"
 
-#define HANDSHAKE_VERSION        1u
+#define HANDSHAKE_VERSION        2u
 #define HANDSHAKE_BYTES_MAX      1024u
 #define HANDSHAKE_ID_BYTES       16u
 #define HANDSHAKE_VERSION_BYTES  32u
+#define HANDSHAKE_TOKEN_BYTES    64u
 #define HANDSHAKE_CODE_BYTES     32u
 #define HANDSHAKE_SENTENCE_BYTES 256u
 
 struct handshake {
     uint8_t cluster_id[HANDSHAKE_ID_BYTES];
     uint64_t from, to; /* node ids */
-    uint8_t disk_id[HANDSHAKE_ID_BYTES];
-    char program_version[HANDSHAKE_VERSION_BYTES + 1]; /* a longer one is cut */
+    struct disk_shown disk;
+    char program_version[HANDSHAKE_VERSION_BYTES + 1]; /* a longer one is cut, between characters */
+    size_t token_size;
+    uint8_t token[HANDSHAKE_TOKEN_BYTES];
 };
 
 struct handshake_answer {

@@ -14,6 +14,9 @@ static const char *const error_texts[NET_ERROR_COUNT] = {
     [NET_WRONG_CLUSTER] = "wrong_cluster",
     [NET_UNAUTHORISED] = "unauthorised",
     [NET_NO_MEMORY] = "no_memory",
+    [NET_TLS] = "tls",
+    [NET_CERTIFICATE] = "certificate",
+    [NET_BUSY] = "busy",
 };
 
 const char *net_error_text(enum net_error error)
@@ -22,12 +25,23 @@ const char *net_error_text(enum net_error error)
     return error_texts[error];
 }
 
+void net_set_tls(struct net *net, struct tls_context *context)
+{
+    ASSERT(net != NULL);
+    if (context != NULL) {
+        tls_context_hold(context);
+    }
+    tls_context_release(net->tls);
+    net->tls = context;
+}
+
 static void on_prepare(uv_prepare_t *handle)
 {
     struct net *net = handle->data;
     if (net->before_poll != NULL) {
         net->before_poll(net->before_poll_context);
     }
+    connections_sweep(net);
     while (net->dirty != NULL) {
         struct net_connection *connection = net->dirty;
         net->dirty = connection->dirty_next;
@@ -74,6 +88,7 @@ static void on_prepare_closed(uv_handle_t *handle)
     struct net *net = handle->data;
     void (*closed)(void *context) = net->closed;
     void *context = net->closed_context;
+    tls_context_release(net->tls);
     memory_free(net);
     closed(context);
 }

@@ -11,8 +11,10 @@
  * the exception that net_connection_send and net_connection_close never call any. After
  * net_connection_close nothing but events.closed follows.
  *
- * Bytes pass through one place in each direction (connection_input and connection_flush in
- * connection.c): that is where encryption belongs. Framing is on top of this (frame.h).
+ * With certificates (net_set_tls) every connection speaks TLS 1.3: what was sent in a turn leaves
+ * in as few records as it needs, and nobody hears of a connection before its handshake is done
+ * (connection_tls.c). Without them nothing may leave the machine: addresses are loopback. Framing
+ * is on top of this (frame.h).
  *
  * Single-threaded: everything runs on the loop.
  */
@@ -27,6 +29,7 @@
 #include "base/slice.h"
 #include "codec/reader.h"
 #include "net/address.h"
+#include "tls/tls.h"
 
 struct net;
 struct net_connection;
@@ -44,11 +47,14 @@ enum net_error {
     NET_WRONG_CLUSTER,
     NET_UNAUTHORISED,
     NET_NO_MEMORY,
+    NET_TLS,         /* it does not speak TLS 1.3, or a record was damaged */
+    NET_CERTIFICATE, /* one side did not accept the other's certificate */
+    NET_BUSY,        /* its handshake had to make room for newer ones */
     NET_ERROR_COUNT
 };
 
 /* "", "closed", "refused", "timed_out", "unreachable", "slow_reader", "malformed", "wrong_cluster",
- * "unauthorised", "no_memory": static text, as `status` shows it. */
+ * "unauthorised", "no_memory", "tls", "certificate", "busy": static text, as `status` shows it. */
 const char *net_error_text(enum net_error error);
 
 struct net_events {
@@ -74,16 +80,34 @@ void net_close(struct net *net, void (*closed)(void *context), void *context);
 uv_loop_t *net_loop(struct net *net);
 uint64_t net_connection_count(const struct net *net);
 
+/* New connections, both ways, speak TLS with this context from now on (held until the next one);
+ * those that stand keep theirs. NULL: none do. Both sides of a mesh must agree. */
+void net_set_tls(struct net *net, struct tls_context *context);
+
 /* --- listeners --- */
 
-/* A connection came in. Call net_connection_accept (then it is yours) or net_connection_close. */
+/* A connection came in, and its handshake is done. Call net_connection_accept (then it is yours) or
+ * net_connection_close. */
 typedef void (*net_accepted)(void *context, struct net_connection *connection);
 
-/* Listens on a loopback address. BAD_VALUE (another address), BUSY (the address is in use), IO,
- * NO_MEMORY, with `error` set. `output_limit_bytes` is that of the connections to come. */
+/* Listens. BAD_VALUE (no address, or not loopback where there is no TLS), BUSY (the address is in
+ * use), IO, NO_MEMORY, with `error` set. `output_limit_bytes` is that of the connections to come. A
+ * handshake has LIMIT_HANDSHAKE_MS; past LIMIT_HANDSHAKES_A_SECOND connections are closed at once;
+ * where more than LIMIT_HALF_OPEN are under way the oldest makes
+ * room: an honest one takes milliseconds, and a flood only shortens the patience with itself. */
 enum conclave_code net_listen(struct net *net, const char *address, size_t output_limit_bytes,
                               net_accepted accepted, void *context, struct net_listener **listener,
                               struct codec_error *error) MUST_USE;
+
+/* Who connects must show a certificate of the CA; otherwise one is asked for, and need not be
+ * there. For connections that come from now on. */
+void net_listener_require_certificates(struct net_listener *listener, bool required);
+
+/* Connections to come are of strangers: one that does not take what is sent to it within
+ * `stalled_ms` is closed (NET_SLOW_READER), and so are those with most to take when all of them
+ * leave more than `total_bytes` lying. */
+void net_listener_limit_readers(struct net_listener *listener, uint64_t stalled_ms,
+                                size_t total_bytes);
 
 /* Where it listens (for port 0). */
 void net_listener_address(const struct net_listener *listener, char text[LIMIT_ADDRESS_BYTES + 1]);
@@ -96,8 +120,10 @@ void net_listener_close(struct net_listener *listener);
 /* Gives an accepted connection its events and starts reading. */
 void net_connection_accept(struct net_connection *connection, const struct net_events *events);
 
-/* Connects to a loopback address within `timeout_ms`. What follows is events.opened, or
- * events.closed. BAD_VALUE (no address, or not loopback), NO_MEMORY. */
+/* Connects within `timeout_ms`, TLS's handshake included. What follows is events.opened, or
+ * events.closed. Whoever answers has shown a certificate of the CA that is good for a server: whose
+ * it is, is for the caller to look at. BAD_VALUE (no address, or not loopback where there is no
+ * TLS), NO_MEMORY. */
 enum conclave_code net_dial(struct net *net, const char *address, size_t output_limit_bytes,
                             uint64_t timeout_ms, const struct net_events *events,
                             struct net_connection **connection, struct codec_error *error) MUST_USE;
@@ -105,6 +131,10 @@ enum conclave_code net_dial(struct net *net, const char *address, size_t output_
 /* Bytes go out in order. A connection whose unsent bytes would pass its limit is closed instead
  * (NET_SLOW_READER). Does nothing on a connection that is closing. */
 void net_connection_send(struct net_connection *connection, struct slice bytes);
+
+/* Takes no more bytes until told otherwise; those of the read under way still come. What else may
+ * happen to the connection is heard of later. */
+void net_connection_pause(struct net_connection *connection, bool paused);
 
 /* Bytes that are not handed to the system yet. */
 size_t net_connection_unsent_bytes(const struct net_connection *connection);
@@ -120,5 +150,18 @@ void net_connection_finish(struct net_connection *connection, enum net_error err
 void net_connection_set_deadline(struct net_connection *connection, uint64_t timeout_ms);
 
 bool net_connection_is_closing(const struct net_connection *connection);
+
+/* Is it encrypted? */
+bool net_connection_is_secure(const struct net_connection *connection);
+
+/* Whom the other side has shown to be; NULL: no certificate. Valid until events.closed returns. */
+const struct certificate *net_connection_peer(const struct net_connection *connection);
+
+/* tls_binding of the connection; false without TLS. */
+bool net_connection_binding(const struct net_connection *connection,
+                            uint8_t binding[TLS_BINDING_BYTES]) MUST_USE;
+
+/* A sentence for NET_TLS and NET_CERTIFICATE, "" for the others; valid likewise. */
+const char *net_connection_reason(const struct net_connection *connection);
 
 #endif

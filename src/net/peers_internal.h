@@ -5,6 +5,9 @@
 #include "net/frame.h"
 #include "net/peers.h"
 
+/* In answers: the caller must not take part. */
+#define STALE_DISK           "stale_disk"
+#define REMOVED              "removed"
 #define PEERS_OUTPUT_BYTES   (2u * LIMIT_PEER_FRAME_BYTES + 4096u) /* unsent to one peer */
 #define PEERS_STRANGERS_MAX  32u   /* connections that have not said who they are */
 #define PEERS_DIAL_MS        1000u /* to connect */
@@ -15,7 +18,7 @@
 #define PEERS_BACKOFF_MAX_MS 1000u
 
 enum peer_state {
-    PEER_WAITING, /* for the timer to dial */
+    PEER_WAITING, /* for the timer to dial, or for a seat */
     PEER_DIALLING,
     PEER_GREETING,
     PEER_READY,
@@ -25,6 +28,7 @@ enum peer_state {
 /* Another node. */
 struct peer {
     struct peers *peers;
+    bool seated; /* else it is no node of the cluster now, and nobody is dialled */
     uint64_t node_id;
     char address[LIMIT_ADDRESS_BYTES + 1];
 
@@ -35,13 +39,21 @@ struct peer {
     uv_timer_t timer; /* WAITING: when to dial; READY: when to say that we live */
     unsigned failures;
     enum net_error error;
-    bool error_told; /* in the log */
+    char reason[HANDSHAKE_SENTENCE_BYTES + 1];     /* why, in a sentence, or "" */
+    char reason_now[HANDSHAKE_SENTENCE_BYTES + 1]; /* of the connection under way */
+    bool refused;                                  /* it does not take our disk for ours, */
+    bool removed;                                  /* or says that we were removed, */
+    char refusal[HANDSHAKE_SENTENCE_BYTES + 1];    /* and says why */
+    bool error_told;                               /* in the log */
     uint64_t dropped;
 
     /* What it dialled. */
     struct incoming *incoming;
     bool disk_known;
-    uint8_t disk_id[HANDSHAKE_ID_BYTES];
+    struct disk_known disk;   /* durable */
+    struct disk_known newer;  /* is being made durable, for `greeted` */
+    bool remembering;         /* `newer` is under way */
+    struct incoming *greeted; /* waits for it; NULL when it has gone meanwhile */
     bool seen;
     uint64_t last_seen_ms;
 };
@@ -49,7 +61,9 @@ struct peer {
 /* A connection that somebody made to us. */
 struct incoming {
     struct peers *peers;
-    struct peer *peer; /* NULL until the handshake was accepted */
+    struct peer *peer;       /* NULL until the handshake was accepted */
+    struct peer *waiting_of; /* whose disk is being remembered before that; else NULL */
+    char version[HANDSHAKE_VERSION_BYTES + 1];
     struct net_connection *connection;
     struct frame_reader frames;
     struct incoming *next;
@@ -58,8 +72,12 @@ struct incoming {
 struct peers {
     struct peers_config config; /* its nodes are not used after peers_open */
     char program_version[HANDSHAKE_VERSION_BYTES + 1];
-    struct peer peers[LIMIT_NODES];
+    uint8_t token[HANDSHAKE_TOKEN_BYTES];
+    struct peer peers[LIMIT_NODE_IDS]; /* all that there ever were: an id is not used again */
     unsigned peer_count;
+    struct peers_disk disks[LIMIT_NODE_IDS]; /* known at the start, of nodes that may come, too */
+    unsigned disk_count;
+    bool started;
     struct net_listener *listener;
     struct incoming *incoming;
     unsigned stranger_count;
@@ -70,7 +88,8 @@ struct peers {
     void *closed_context;
 };
 
-struct peer *peers_find(struct peers *peers, uint64_t node_id);
+struct peer *peers_find(struct peers *peers, uint64_t node_id); /* among those seated */
+struct peer *peers_find_any(struct peers *peers, uint64_t node_id);
 void peer_saw(struct peer *peer);
 void peers_check_closed(struct peers *peers);
 
@@ -79,7 +98,15 @@ void peer_dial_after(struct peer *peer, uint64_t delay_ms);
 void peer_dial_soon(struct peer *peer); /* it lives: do not wait out the backoff */
 void peer_send_frame(struct net_connection *connection, struct slice message);
 
+/* Has the other side shown that it is a node of this cluster? Without TLS it is asked for nothing.
+ * NULL: yes; else why not. `node_id` 0: any node. */
+const char *peers_check_certificate(const struct peers *peers,
+                                    const struct net_connection *connection, uint64_t node_id);
+
 /* peers_in.c */
 void peers_accepted(void *context, struct net_connection *connection);
+
+/* One of the two connections with a peer, that stood, has ended: is it lost? */
+void peer_check_lost(struct peer *peer);
 
 #endif

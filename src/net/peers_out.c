@@ -3,6 +3,8 @@
 #include "codec/writer.h"
 #include "net/peers_internal.h"
 
+#include <stdio.h>
+
 static void on_timer(uv_timer_t *timer);
 
 void peer_dial_after(struct peer *peer, uint64_t delay_ms)
@@ -33,13 +35,18 @@ static uint64_t backoff_ms(struct peer *peer)
 
 static void peer_failed(struct peer *peer, enum net_error error)
 {
+    memcpy(peer->reason, peer->reason_now, sizeof peer->reason);
+    peer->state = PEER_WAITING;
+    if (!peer->seated) {
+        return;
+    }
     if (!peer->error_told || peer->error != error) {
         LOG_WARN("a peer is not connected", FIELD_U64("peer", peer->node_id),
-                 FIELD_TEXT("address", peer->address), FIELD_TEXT("why", net_error_text(error)));
+                 FIELD_TEXT("address", peer->address), FIELD_TEXT("why", net_error_text(error)),
+                 FIELD_TEXT("reason", peer->reason));
     }
     peer->error_told = true;
     peer->error = error;
-    peer->state = PEER_WAITING;
     peer_dial_after(peer, backoff_ms(peer));
     peer->failures++;
 }
@@ -54,17 +61,33 @@ static void on_closed(void *context, struct net_connection *connection, enum net
         peers_check_closed(peer->peers);
         return;
     }
+    if (net_connection_reason(connection)[0] != '\0') {
+        (void)snprintf(peer->reason_now, sizeof peer->reason_now, "%s",
+                       net_connection_reason(connection));
+    }
+    bool stood = peer->state == PEER_READY;
     peer_failed(peer, error);
+    if (stood) {
+        peer_check_lost(peer);
+    }
 }
 
 static void on_opened(void *context, struct net_connection *connection)
 {
     struct peer *peer = context;
     const struct peers *peers = peer->peers;
+    const char *wrong = peers_check_certificate(peers, connection, peer->node_id);
+    if (wrong != NULL) {
+        (void)snprintf(peer->reason_now, sizeof peer->reason_now, "%s; check the addresses", wrong);
+        net_connection_close(connection, NET_CERTIFICATE);
+        return;
+    }
     struct handshake handshake = {.from = peers->config.node_id, .to = peer->node_id};
     memcpy(handshake.cluster_id, peers->config.cluster_id, HANDSHAKE_ID_BYTES);
-    memcpy(handshake.disk_id, peers->config.disk_id, HANDSHAKE_ID_BYTES);
+    handshake.disk = peers->config.disk;
     memcpy(handshake.program_version, peers->program_version, sizeof peers->program_version);
+    handshake.token_size = peers->config.token.size;
+    memcpy(handshake.token, peers->token, sizeof handshake.token);
 
     struct buffer buffer;
     buffer_init(&buffer, HANDSHAKE_BYTES_MAX);
@@ -79,12 +102,18 @@ static void on_opened(void *context, struct net_connection *connection)
     buffer_close(&buffer);
 }
 
+static bool takes_no_part(const char *code)
+{
+    return strcmp(code, STALE_DISK) == 0 || strcmp(code, REMOVED) == 0;
+}
+
 static enum net_error error_of_answer(const char *code)
 {
     if (strcmp(code, "wrong_cluster") == 0) {
         return NET_WRONG_CLUSTER;
     }
-    return strcmp(code, "unauthorised") == 0 ? NET_UNAUTHORISED : NET_MALFORMED;
+    return strcmp(code, "unauthorised") == 0 || takes_no_part(code) ? NET_UNAUTHORISED
+                                                                    : NET_MALFORMED;
 }
 
 static void peer_answered(struct peer *peer, struct slice frame)
@@ -96,14 +125,23 @@ static void peer_answered(struct peer *peer, struct slice frame)
     }
     if (strcmp(answer.code, "ok") != 0) {
         enum net_error error = error_of_answer(answer.code);
-        if (!peer->error_told || peer->error != error) {
+        if (!peer->error_told || peer->error != error ||
+            strcmp(peer->reason, answer.sentence) != 0) {
             LOG_WARN("a peer refuses this node", FIELD_U64("peer", peer->node_id),
                      FIELD_TEXT("code", answer.code), FIELD_TEXT("reason", answer.sentence));
         }
+        peer->refused = strcmp(answer.code, STALE_DISK) == 0;
+        peer->removed = strcmp(answer.code, REMOVED) == 0;
+        if (takes_no_part(answer.code)) {
+            memcpy(peer->refusal, answer.sentence, sizeof peer->refusal);
+        }
+        memcpy(peer->reason_now, answer.sentence, sizeof peer->reason_now);
         net_connection_close(peer->outgoing, error);
         return;
     }
     peer->state = PEER_READY;
+    peer->refused = peer->removed = false;
+    peer->reason[0] = '\0';
     peer->failures = 0;
     peer->error = NET_OK;
     peer->error_told = false;
@@ -143,6 +181,7 @@ static void peer_dial(struct peer *peer)
 {
     const struct net_events events = {peer, on_opened, on_received, on_closed};
     struct codec_error error;
+    peer->reason_now[0] = '\0';
     buffer_clear(&peer->answers.input);
     peer->answers.consumed = 0;
     enum conclave_code code = net_dial(peer->peers->config.net, peer->address, PEERS_OUTPUT_BYTES,

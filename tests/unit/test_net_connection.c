@@ -260,6 +260,75 @@ static void test_reader_that_reads_is_not_cut_off(void **state)
 }
 
 /* The last words arrive although the other side has sent what nobody read. */
+static bool world_received_any(void *context)
+{
+    return ((struct world *)context)->server.received.size > 0;
+}
+
+/* What comes while it is paused waits in the system, and then in its sender. */
+static void test_pause_holds_the_sender_up(void **state)
+{
+    struct world *world = *state;
+    int raw = connect_raw(world);
+    net_connection_pause(world->server.connection, true);
+    net_connection_pause(world->server.connection, true);
+    static const uint8_t block[65536];
+    size_t sent = 0;
+    ssize_t size = 0;
+    for (unsigned idle = 0; idle<100; idle = size> 0 ? 0 : idle + 1) {
+        size = send(raw, block, sizeof block, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent += size > 0 ? (size_t)size : 0;
+        (void)uv_run(&world->loop, UV_RUN_NOWAIT);
+        assert_true(sent < (64u << 20));
+    }
+    assert_int_equal(world->server.received.size, 0);
+    net_connection_pause(world->server.connection, false);
+    assert_true(loop_run_until(&world->loop, world_received_any, world, WAIT_MS));
+    /* who is paused may be closed, politely or not */
+    net_connection_pause(world->server.connection, true);
+    net_connection_finish(world->server.connection, NET_OK);
+    assert_true(loop_run_until(&world->loop, server_closed, world, WAIT_MS));
+    assert_int_equal(close(raw), 0);
+}
+
+/* It takes nothing of what was sent, though it is less than the limit. */
+static void test_stalled_reader_is_cut_off(void **state)
+{
+    struct world *world = *state;
+    net_listener_limit_readers(world->listener, 300, 64u << 20);
+    int raw = connect_raw(world);
+    static const uint8_t block[16384];
+    /* fill the system's buffers, so that something stays in ours */
+    while (net_connection_unsent_bytes(world->server.connection) < 2 * sizeof block) {
+        net_connection_send(world->server.connection, slice_of(block, sizeof block));
+        (void)uv_run(&world->loop, UV_RUN_NOWAIT);
+    }
+    assert_false(world->server.closed);
+    assert_true(loop_run_until(&world->loop, server_closed, world, WAIT_MS));
+    assert_int_equal(world->server.error, NET_SLOW_READER);
+    assert_int_equal(close(raw), 0);
+}
+
+/* All strangers together leave more lying than they may: who leaves most goes, long before its time
+ * is over. */
+static void test_readers_together_have_a_limit(void **state)
+{
+    struct world *world = *state;
+    net_listener_limit_readers(world->listener, 3600u * 1000u, 64u << 10);
+    int raw = connect_raw(world);
+    static const uint8_t block[16384];
+    while (net_connection_unsent_bytes(world->server.connection) <= 5 * sizeof block) {
+        net_connection_send(world->server.connection, slice_of(block, sizeof block));
+        (void)uv_run(&world->loop, UV_RUN_NOWAIT);
+        if (world->server.closed) {
+            break;
+        }
+    }
+    assert_true(loop_run_until(&world->loop, server_closed, world, WAIT_MS));
+    assert_int_equal(world->server.error, NET_SLOW_READER);
+    assert_int_equal(close(raw), 0);
+}
+
 static void test_finish_sends_the_rest_then_closes(void **state)
 {
     struct world *world = *state;
@@ -380,10 +449,10 @@ static void test_dial_and_listen_refuse_other_machines(void **state)
     struct net_listener *listener;
     assert_int_equal(net_dial(world->net, "10.0.0.1:7101", 1, 1, &events, &end.connection, &error),
                      CONCLAVE_BAD_VALUE);
-    assert_non_null(strstr(error.text, "not encrypted yet"));
+    assert_non_null(strstr(error.text, "without certificates"));
     assert_int_equal(net_listen(world->net, "0.0.0.0:0", 1, on_accepted, world, &listener, &error),
                      CONCLAVE_BAD_VALUE);
-    assert_non_null(strstr(error.text, "not encrypted yet"));
+    assert_non_null(strstr(error.text, "without certificates"));
 }
 
 static void test_port_in_use(void **state)
@@ -423,6 +492,9 @@ int main(void)
         TEST(test_sends_of_a_turn_leave_together),
         TEST(test_slow_reader_is_cut_off),
         TEST(test_reader_that_reads_is_not_cut_off),
+        TEST(test_pause_holds_the_sender_up),
+        TEST(test_stalled_reader_is_cut_off),
+        TEST(test_readers_together_have_a_limit),
         TEST(test_finish_sends_the_rest_then_closes),
         TEST(test_finish_does_not_wait_for_ever),
         TEST(test_deadline_closes),

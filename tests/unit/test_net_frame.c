@@ -88,23 +88,34 @@ static void test_largest_frame_fits(void **state)
     frame_reader_close(&reader);
 }
 
-/* array 6, 1, bin8 16, 3, 0xcd 0x0102, bin8 16, fixstr "0.1.0" */
-static const char greeting[] = "\x96\x01"
+/* array 9, 2, bin8 16, 3, 0xcd 0x0102, bin8 16, 2, bin8 16 (two starts), fixstr "0.1.0", bin8 3 */
+static const char greeting[] = "\x99\x02"
                                "\xc4\x10"
                                "cccccccccccccccc"
                                "\x03"
                                "\xcd\x01\x02"
                                "\xc4\x10"
                                "dddddddddddddddd"
+                               "\x02"
+                               "\xc4\x10"
+                               "ssssssssSSSSSSSS"
                                "\xa5"
-                               "0.1.0";
+                               "0.1.0"
+                               "\xc4\x03"
+                               "tok";
 
 static void test_greeting_bytes(void **state)
 {
     (void)state;
     struct handshake handshake = {.from = 3, .to = 0x0102, .program_version = "0.1.0"};
     memset(handshake.cluster_id, 'c', 16);
-    memset(handshake.disk_id, 'd', 16);
+    memset(handshake.disk.id, 'd', 16);
+    handshake.disk.generation = 2;
+    handshake.disk.start_count = 2;
+    memset(handshake.disk.starts[0], 's', 8);
+    memset(handshake.disk.starts[1], 'S', 8);
+    handshake.token_size = 3;
+    memcpy(handshake.token, "tok", 3);
     struct buffer buffer;
     buffer_init(&buffer, 1024);
     handshake_write(&buffer, &handshake);
@@ -116,7 +127,12 @@ static void test_greeting_bytes(void **state)
     struct handshake read;
     assert_int_equal(handshake_read(slice_of(greeting, sizeof greeting - 1), &read), CONCLAVE_OK);
     assert_memory_equal(read.cluster_id, handshake.cluster_id, 16);
-    assert_memory_equal(read.disk_id, handshake.disk_id, 16);
+    assert_memory_equal(read.disk.id, handshake.disk.id, 16);
+    assert_int_equal(read.disk.generation, 2);
+    assert_int_equal(read.disk.start_count, 2);
+    assert_memory_equal(read.disk.starts, "ssssssssSSSSSSSS", 16);
+    assert_int_equal(read.token_size, 3);
+    assert_memory_equal(read.token, "tok", 3);
     assert_int_equal(read.from, 3);
     assert_int_equal(read.to, 0x0102);
     assert_string_equal(read.program_version, "0.1.0");
@@ -132,13 +148,19 @@ static void test_damaged_greetings_are_errors(void **state)
     }
     char changed[sizeof greeting];
     memcpy(changed, greeting, sizeof greeting);
-    changed[1] = 2;
+    changed[1] = 3;
     assert_int_equal(handshake_read(slice_of(changed, size), &read), CONCLAVE_BAD_VERSION);
     memcpy(changed, greeting, sizeof greeting);
-    changed[0] = '\x95'; /* five items, and one more value behind them */
+    changed[0] = '\x98'; /* eight items, and one more value behind them */
+    assert_int_equal(handshake_read(slice_of(changed, size), &read), CONCLAVE_BAD_REQUEST);
+    /* As many start numbers as starts: one too few, none at all. */
+    memcpy(changed, greeting, sizeof greeting);
+    changed[2 + 18 + 4 + 18] = 3;
+    assert_int_equal(handshake_read(slice_of(changed, size), &read), CONCLAVE_BAD_REQUEST);
+    changed[2 + 18 + 4 + 18] = 0;
     assert_int_equal(handshake_read(slice_of(changed, size), &read), CONCLAVE_BAD_REQUEST);
     /* A later version may have any shape, if its version comes first. */
-    assert_int_equal(handshake_read(slice_of("\x92\x02\xc0", 3), &read), CONCLAVE_BAD_VERSION);
+    assert_int_equal(handshake_read(slice_of("\x92\x03\xc0", 3), &read), CONCLAVE_BAD_VERSION);
     assert_int_equal(handshake_read(slice_of("\x92\xa1x\xc0", 4), &read), CONCLAVE_BAD_REQUEST);
     assert_int_equal(handshake_read(slice_of("\x90", 1), &read), CONCLAVE_BAD_REQUEST);
     assert_int_equal(handshake_read(slice_of("GET / HTTP/1.1\r\n", 16), &read),
@@ -149,12 +171,14 @@ static void test_long_version_is_cut(void **state)
 {
     (void)state;
     char bytes[128];
-    size_t size = sizeof greeting - 1 - 6;
+    size_t size = sizeof greeting - 1 - 6 - 5;
     memcpy(bytes, greeting, size);
     bytes[size++] = '\xd9'; /* str8 of 40 bytes */
     bytes[size++] = 40;
     memset(bytes + size, 'v', 40);
     size += 40;
+    memcpy(bytes + size, "\xc4\0", 2);
+    size += 2;
     struct handshake read;
     assert_int_equal(handshake_read(slice_of(bytes, size), &read), CONCLAVE_OK);
     assert_int_equal(strlen(read.program_version), HANDSHAKE_VERSION_BYTES);
@@ -163,7 +187,7 @@ static void test_long_version_is_cut(void **state)
 static void test_answer_bytes(void **state)
 {
     (void)state;
-    static const char answer[] = "\x93\x01\xad"
+    static const char answer[] = "\x93\x02\xad"
                                  "wrong_cluster"
                                  "\xa4"
                                  "why?";

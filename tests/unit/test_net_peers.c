@@ -28,6 +28,7 @@ struct member { /* a node of the mesh: id is its place plus 1 */
     unsigned messages;
     uint64_t last_from;
     struct buffer last;
+    unsigned losses[NODES + 1]; /* by node id */
 };
 
 struct world {
@@ -45,6 +46,13 @@ static void on_received(void *context, uint64_t node_id, struct slice message)
     member->last_from = node_id;
     buffer_clear(&member->last);
     buffer_append(&member->last, message.data, message.size);
+}
+
+static void on_lost(void *context, uint64_t node_id)
+{
+    struct member *member = context;
+    assert_true(node_id >= 1 && node_id <= NODES);
+    member->losses[node_id]++;
 }
 
 static int setup(void **state)
@@ -77,10 +85,13 @@ static void start_as(struct world *world, unsigned i, char cluster, char disk)
         .clock = &clock_system,
         .random = &random_system,
         .received = on_received,
+        .lost = on_lost,
         .context = member,
     };
     memset(config.cluster_id, cluster, sizeof config.cluster_id);
-    memset(config.disk_id, disk, sizeof config.disk_id);
+    memset(config.disk.id, disk, sizeof config.disk.id);
+    memset(config.disk.starts, 's', sizeof config.disk.starts);
+    config.disk.generation = config.disk.start_count = 1;
     member->closed = false;
     assert_int_equal(peers_open(&config, &member->peers), CONCLAVE_OK);
     assert_int_equal(peers_listen(member->peers, world->nodes[i].address, &error), CONCLAVE_OK);
@@ -255,15 +266,19 @@ static void test_reconnects_when_the_other_returns(void **state)
     start(world, 0);
     start(world, 1);
     await(world, 0, 2, true, NET_OK);
+    assert_int_equal(world->members[0].losses[2], 0);
     stop(world, 1);
     await(world, 0, 2, false, NET_REFUSED);
-    for (int round = 0; round < 3; round++) {
+    for (unsigned round = 0; round < 3; round++) {
+        assert_int_equal(world->members[0].losses[2], 1 + round); /* once each time, */
+        assert_int_equal(world->members[1].losses[1], 0);         /* and not who closes */
         start(world, 1);
         await(world, 0, 2, true, NET_OK);
         await(world, 1, 1, true, NET_OK);
         expect_message(world, 1, 0, "again");
         expect_message(world, 0, 1, "again");
         stop(world, 1);
+        await(world, 0, 2, false, NET_REFUSED);
     }
 }
 
@@ -310,6 +325,7 @@ static void test_a_node_alone(void **state)
     struct world *world = *state;
     struct peers_config config = {.net = world->net,
                                   .node_id = 1,
+                                  .disk = {.generation = 1, .start_count = 1},
                                   .program_version = "1",
                                   .nodes = world->nodes,
                                   .node_count = 1,
@@ -372,10 +388,10 @@ static void raw_send(struct raw *raw, const void *bytes, size_t size)
     assert_int_equal(send(raw->socket, bytes, size, MSG_NOSIGNAL), size);
 }
 
-/* [1, cluster, from, to, disk, "0"] in a frame. */
+/* [2, cluster, from, to, disk, 1, "ssssssss", "0", ""] in a frame. */
 static void raw_greet(struct raw *raw, char cluster, char from, char to, char disk)
 {
-    uint8_t bytes[4 + 2 + 18 + 2 + 18 + 2] = {0, 0, 0, 42, 0x96, 1};
+    uint8_t bytes[4 + 2 + 18 + 2 + 18 + 1 + 10 + 2 + 2] = {0, 0, 0, 55, 0x99, 2};
     uint8_t *at = bytes + 6;
     *at++ = 0xc4;
     *at++ = 16;
@@ -387,19 +403,19 @@ static void raw_greet(struct raw *raw, char cluster, char from, char to, char di
     *at++ = 16;
     memset(at, disk, 16);
     at += 16;
-    *at++ = 0xa1;
-    *at++ = '0';
+    memcpy(at, "\x01\xc4\x08ssssssss\xa1\x30\xc4\x00", 15);
+    at += 15;
     assert_int_equal(at - bytes, sizeof bytes);
     raw_send(raw, bytes, sizeof bytes);
 }
 
-/* The answer's code is its first text: [1, code, sentence]. */
+/* The answer's code is its first text: [2, code, sentence]. */
 static void expect_answer(struct world *world, struct raw *raw, const char *code)
 {
     assert_true(loop_run_until(&world->loop, raw_answered, raw, WAIT_MS));
     assert_true(raw_has_frame(raw));
     assert_int_equal(raw->bytes[4], 0x93);
-    assert_int_equal(raw->bytes[5], 1);
+    assert_int_equal(raw->bytes[5], 2);
     assert_int_equal(raw->bytes[6], 0xa0 | strlen(code));
     assert_memory_equal(raw->bytes + 7, code, strlen(code));
 }
@@ -444,7 +460,7 @@ static void test_garbage_before_the_greeting(void **state)
     raw_send(&raw, "\0\0\0\0", 4);
     expect_refusal(world, &raw, "bad_request");
     raw_call(world, &raw);
-    raw_send(&raw, "\0\0\0\2\x91\x02", 6);
+    raw_send(&raw, "\0\0\0\2\x91\x03", 6);
     expect_refusal(world, &raw, "bad_version");
     /* A frame that is too large for a greeting ends it at once, and so does another protocol. */
     raw_call(world, &raw);
@@ -547,6 +563,74 @@ static void test_strangers_are_bounded(void **state)
     assert_int_equal(ended, 8); /* 32 may wait for their greeting */
 }
 
+/* --- Seats --- */
+
+static bool is_refused(void *context)
+{
+    return peers_refusal(((struct member *)context)->peers)[0] != '\0';
+}
+
+static void await_all(struct world *world)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        for (unsigned k = 0; k < NODES; k++) {
+            if (i != k) {
+                await(world, i, k + 1, true, NET_OK);
+            }
+        }
+    }
+}
+
+static void test_a_node_loses_its_seat(void **state)
+{
+    struct world *world = *state;
+    struct peers_status status[LIMIT_NODES];
+    for (unsigned i = 0; i < NODES; i++) {
+        start(world, i);
+    }
+    await_all(world);
+    peers_seat(world->members[0].peers, world->nodes, 2); /* node 3 went */
+    assert_int_equal(peers_status(world->members[0].peers, status), 1);
+    assert_int_equal(status[0].node_id, 2);
+    /* One alone may know an older cluster, or lie: the other talks with node 3 as before. */
+    await(world, 2, 1, false, NET_UNAUTHORISED);
+    expect_message(world, 2, 1, "one of us");
+    assert_string_equal(peers_refusal(world->members[2].peers), "");
+    peers_seat(world->members[1].peers, world->nodes, 2); /* now both say so */
+    assert_true(loop_run_until(&world->loop, is_refused, &world->members[2], WAIT_MS));
+    assert_string_equal(peers_refusal(world->members[2].peers),
+                        "node 3 was removed from the cluster: stop it");
+    world->members[2].messages = 0;
+    peers_send(world->members[0].peers, 3, slice_of_text("lost")); /* nobody is there */
+    expect_message(world, 1, 0, "still here");
+    assert_int_equal(world->members[2].messages, 0);
+
+    peers_seat(world->members[0].peers, world->nodes, NODES); /* the change was undone */
+    peers_seat(world->members[1].peers, world->nodes, NODES);
+    await_all(world);
+    assert_string_equal(peers_refusal(world->members[2].peers), "");
+    expect_message(world, 2, 0, "again");
+}
+
+static void test_a_node_comes_and_moves(void **state)
+{
+    struct world *world = *state;
+    struct peers_node moved[2] = {world->nodes[0], world->nodes[1]};
+    start(world, 0);
+    start(world, 1);
+    await(world, 0, 2, true, NET_OK);
+    await(world, 0, 3, false, NET_REFUSED);
+    peers_seat(world->members[0].peers, world->nodes, 1); /* its own does not count */
+    peers_seat(world->members[0].peers, world->nodes, 2);
+    await(world, 0, 2, true, NET_OK);
+    memcpy(moved[1].address, world->nodes[2].address, sizeof moved[1].address);
+    peers_seat(world->members[0].peers, moved, 2); /* node 2 is where node 3 was: nobody is there */
+    await(world, 0, 2, false, NET_REFUSED);
+    peers_seat(world->members[0].peers, world->nodes, 2);
+    await(world, 0, 2, true, NET_OK);
+    expect_message(world, 1, 0, "found");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -566,6 +650,8 @@ int main(void)
         TEST(test_empty_frames_are_answered),
         TEST(test_a_second_connection_replaces_the_first),
         TEST(test_strangers_are_bounded),
+        TEST(test_a_node_loses_its_seat),
+        TEST(test_a_node_comes_and_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
