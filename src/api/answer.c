@@ -36,6 +36,27 @@ void answer_error_set(struct answer_error *error, enum conclave_code code, const
     }
 }
 
+static void count_code(struct api *api, enum conclave_code code)
+{
+    metric_add(&api->metrics.requests[api_outcome(code)], 1);
+    if (code != CONCLAVE_OK) {
+        metric_add(&api->metrics.codes[code], 1);
+    }
+}
+
+/* A request has its answer, whether there is still somebody to send it to or not. */
+static void count_request(struct api_request *request, enum conclave_code code)
+{
+    struct api *api = request->api;
+    enum api_kind kind = request->token == 0   ? API_KIND_LOCAL
+                         : request->is_command ? API_KIND_COMMAND
+                                               : API_KIND_READ;
+    count_code(api, code);
+    metric_add(&api->metrics.ballots[api_outcome(code)], request->is_ballot);
+    metric_observe(&api->metrics.request_us[kind],
+                   clock_monotonic_us(api->clock) - request->opened_us);
+}
+
 static struct answer_detail *add_detail(struct answer_error *error, const char *name)
 {
     ASSERT(error != NULL && name != NULL);
@@ -86,8 +107,9 @@ static void write_detail(struct buffer *buffer, const struct answer_detail *deta
     UNREACHABLE("type of detail");
 }
 
-void answer_refusal(struct api *api, struct api_connection *connection, uint32_t message_id,
-                    const struct answer_error *error)
+/* Sends [1, msgid, [code, message, details], nil]. */
+static void send_refusal(struct api *api, struct api_connection *connection, uint32_t message_id,
+                         const struct answer_error *error)
 {
     ASSERT(api != NULL && connection != NULL && error != NULL);
     if (connection->closing) {
@@ -110,11 +132,19 @@ void answer_refusal(struct api *api, struct api_connection *connection, uint32_t
     api->host->send(api->host->context, connection->id, buffer_slice(buffer));
 }
 
+void answer_refusal(struct api *api, struct api_connection *connection, uint32_t message_id,
+                    const struct answer_error *error)
+{
+    count_code(api, error->code);
+    send_refusal(api, connection, message_id, error);
+}
+
 void answer_refuse(struct api_request *request, const struct answer_error *error)
 {
     ASSERT(request != NULL);
+    count_request(request, error->code);
     if (request->connection != NULL) {
-        answer_refusal(request->api, request->connection, request->message_id, error);
+        send_refusal(request->api, request->connection, request->message_id, error);
     }
     request_close(request);
 }
@@ -141,6 +171,11 @@ struct buffer *answer_start(struct api_request *request)
 
 void answer_finish(struct api_request *request)
 {
+    answer_finish_decided(request, CONCLAVE_OK);
+}
+
+void answer_finish_decided(struct api_request *request, enum conclave_code decided)
+{
     ASSERT(request != NULL && request->connection != NULL);
     struct api *api = request->api;
     if (api->answer.status == CONCLAVE_TOO_LARGE) {
@@ -157,6 +192,7 @@ void answer_finish(struct api_request *request)
                            "the node has no memory for the answer: try again");
         return;
     }
+    count_request(request, decided);
     if (!request->connection->closing) {
         api->host->send(api->host->context, request->connection->id, buffer_slice(&api->answer));
     }

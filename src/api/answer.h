@@ -54,4 +54,7 @@ void answer_refuse_code(struct api_request *request, enum conclave_code code, co
 struct buffer *answer_start(struct api_request *request) MUST_USE;
 void answer_finish(struct api_request *request);
 
+/* The same where the result is a reply that says that a rule refused the command. */
+void answer_finish_decided(struct api_request *request, enum conclave_code decided);
+
 #endif

@@ -1,7 +1,9 @@
 /* The api's outer functions: what the host calls. */
 #include "api/api.h"
 
+#include "api/access.h"
 #include "api/answer.h"
+#include "api/flood.h"
 #include "api/pending.h"
 #include "api/request.h"
 #include "api/session.h"
@@ -13,7 +15,10 @@ static const struct api_replica_operations replica_operations = {
     .submit = replica_submit,
     .read = replica_read,
     .query = replica_query,
+    .await_receipt = replica_await_receipt,
     .author = replica_author,
+    .reply = replica_reply,
+    .reads_public = replica_reads_public,
 };
 
 enum conclave_code api_open(const struct api_config *config, struct api **api)
@@ -29,11 +34,15 @@ enum conclave_code api_open(const struct api_config *config, struct api **api)
     opened->clock = config->clock;
     opened->host = config->host;
     opened->version = config->version;
+    api_metrics_init(&opened->metrics);
+    opened->access_generation = 1; /* nothing is known yet */
     opened->opened_at_ms = clock_monotonic_ms(config->clock);
     buffer_init(&opened->answer, LIMIT_ANSWER_BYTES);
     buffer_init(&opened->events, LIMIT_CONNECTION_OUTPUT_BYTES);
     buffer_init(&opened->refusal, ANSWER_REFUSAL_BYTES);
-    if (buffer_reserve(&opened->refusal, ANSWER_REFUSAL_BYTES) == NULL) {
+    if (buffer_reserve(&opened->refusal, ANSWER_REFUSAL_BYTES) == NULL ||
+        flood_open(opened, &config->limits) != CONCLAVE_OK) {
+        buffer_close(&opened->refusal);
         memory_free(opened);
         return CONCLAVE_NO_MEMORY;
     }
@@ -63,6 +72,7 @@ void api_close(struct api *api)
     buffer_close(&api->refusal);
     buffer_close(&api->events);
     buffer_close(&api->answer);
+    flood_close(api);
     memory_free(api);
 }
 
@@ -115,24 +125,38 @@ void api_readable(struct api *api, uint64_t token, enum conclave_code code)
 {
     struct api_request *request = request_find(api, token);
     ASSERT(request != NULL);
-    ASSERT(request->stage == REQUEST_AUTHOR || request->stage == REQUEST_READ);
+    ASSERT(request->stage == REQUEST_AUTHOR || request->stage == REQUEST_READ ||
+           request->stage == REQUEST_FINAL);
     request_ready(request, code);
 }
 
 void api_event(struct api *api, struct slice event)
 {
+    access_event(api, event);
     watch_event(api, event);
 }
 
 void api_run(struct api *api)
 {
     ASSERT(api != NULL);
-    /* Ends: a request comes back at most once a stage, and new ones come only from connections. */
-    struct api_request *request = request_next_ready(api);
-    while (request != NULL) {
-        request_resume(request);
-        request = request_next_ready(api);
+    flood_end_turn(api); /* that of what came in; another one begins */
+    flood_sweep(api);
+    flood_release(api);
+    /* Ends: a request comes back at most once a stage, and new ones come only from connections,
+     * whose input is bounded. */
+    bool both = true;
+    while (both && !flood_turn_is_over(api)) {
+        struct api_request *request = request_next_ready(api);
+        struct api_connection *connection = flood_next(api);
+        if (request != NULL) {
+            request_resume(request);
+        }
+        if (connection != NULL) {
+            session_go_on(api, connection);
+        }
+        both = request != NULL || connection != NULL;
     }
+    flood_end_work(api);
     watch_flush(api);
 }
 
@@ -142,10 +166,22 @@ void api_stop(struct api *api)
     api->stopping = true;
 }
 
+const struct api_metrics *api_metrics(const struct api *api)
+{
+    ASSERT(api != NULL);
+    return &api->metrics;
+}
+
 uint64_t api_connection_count(const struct api *api)
 {
     ASSERT(api != NULL);
     return api->connection_count;
+}
+
+uint64_t api_commands_under_way(const struct api *api)
+{
+    ASSERT(api != NULL);
+    return api->commands_under_way;
 }
 
 uint64_t api_requests_under_way(const struct api *api)

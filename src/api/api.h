@@ -22,6 +22,7 @@
 #include "auth/auth.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/rate.h"
 #include "consensus/replica.h"
 
 struct api;
@@ -40,9 +41,25 @@ struct api_verification {
 struct api_peer {
     uint64_t node_id;
     bool connected;
-    const char *error; /* static text: "", "refused", "wrong_cluster", "timed_out", "closed", ... */
+    const char *error;  /* static text: "", "refused", "wrong_cluster", "timed_out", ... */
+    const char *reason; /* the same in a sentence, or "" or NULL; valid until the host is left */
     bool seen;
     uint64_t last_seen_ms_ago;
+};
+
+/* How the node is, as `status` shows it. */
+#define API_WHY_BYTES 192u
+struct api_health {
+    const char *state;       /* static text: "ok", "degraded", "not ready" */
+    char why[API_WHY_BYTES]; /* "" when all is well */
+    const char *http;        /* where it serves HTTP, or "" */
+};
+
+/* How the node's connections are secured. */
+struct api_security {
+    bool encrypted;
+    uint64_t certificate_ends_ms, ca_ends_ms; /* when it is */
+    const char *refusal; /* why other nodes refuse this one, or ""; valid likewise */
 };
 
 struct api_host {
@@ -53,10 +70,36 @@ struct api_host {
     /* Closes a connection after what was sent is out. api_connection_closed follows, later: no
      * function of the host calls the api before it returns, but for api_verified. */
     void (*close)(void *context, uint64_t connection_id);
+    /* Takes no more bytes from a connection until told otherwise; what is on its way may still
+     * come. NULL: it cannot be helped. */
+    void (*pause)(void *context, uint64_t connection_id, bool paused);
+    /* Bytes of a connection that were sent and are not out yet. NULL: none ever. */
+    size_t (*unsent)(void *context, uint64_t connection_id);
     void (*verify)(void *context, struct api_verification *verification);
+    /* Random bytes for a challenge: nobody else may guess them. */
+    void (*random_bytes)(void *context, uint8_t *bytes, size_t size);
+    /* The TLS exporter value of a connection (RFC 9266, `tls-exporter`); false when it has no TLS.
+     * NULL: none has. */
+    bool (*channel_binding)(void *context, uint64_t connection_id, uint8_t binding[32]);
     /* The peer connections now: at most LIMIT_NODES, returns how many. */
     unsigned (*peers)(void *context, struct api_peer *peers);
+    void (*health)(void *context, struct api_health *health);
+    /* NULL: there is no encryption. */
+    void (*security)(void *context, struct api_security *security);
 };
+
+/* What clients may do in a time. Zeros: as much as they like, for as long as they like. */
+struct api_limits {
+    struct rate_limit connection; /* requests on one connection; flood.h says what costs more */
+    struct rate_limit member;     /* commands of one member who is no chair */
+    uint64_t idle_ms;             /* a connection on which nothing is asked */
+    uint64_t silent_ms;           /* one on which nothing was ever asked */
+    uint64_t message_ms;          /* from a message's first byte to its last */
+    uint64_t turn_us;             /* work for clients before others have their turn */
+};
+
+/* The limits that limits.h has, with these rates (0: no limit) and this idle time. */
+struct api_limits api_limits_of(uint32_t connection_rate, uint32_t member_rate, uint64_t idle_ms);
 
 struct api_config {
     struct replica *replica; /* not owned */
@@ -65,6 +108,7 @@ struct api_config {
     const struct clock *clock;
     const struct api_host *host;
     const char *version; /* of the program */
+    struct api_limits limits;
 };
 
 /* NO_MEMORY. The config is copied; what it points to must outlive the api. */
@@ -95,10 +139,21 @@ void api_event(struct api *api, struct slice event);
 /* Does what was queued. Call it after every call into the replica or the api, from the loop. */
 void api_run(struct api *api);
 
+/* Is there work left that had to make room for others? Then the loop must not wait. And when the
+ * api wants to run next at the latest, on the monotonic clock; UINT64_MAX: only when something
+ * comes. */
+bool api_has_work(const struct api *api);
+uint64_t api_deadline_ms(const struct api *api);
+
 /* New requests are answered `shutting_down` from now on; those under way go on. */
 void api_stop(struct api *api);
 
+/* Counted since the api opened; may be read by any thread until it closes. */
+struct api_metrics;
+const struct api_metrics *api_metrics(const struct api *api);
+
 uint64_t api_connection_count(const struct api *api);
-uint64_t api_requests_under_way(const struct api *api);
+uint64_t api_commands_under_way(const struct api *api);
+uint64_t api_requests_under_way(const struct api *api); /* commands and reads */
 
 #endif

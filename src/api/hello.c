@@ -1,6 +1,7 @@
 /* `hello`: docs/PROTOCOL.md, "Methods". */
 #include "api/hello.h"
 
+#include "api/access.h"
 #include "api/answer.h"
 #include "api/view.h"
 #include "codec/writer.h"
@@ -42,10 +43,24 @@ void hello_handle(struct api_request *request)
         answer_refuse_code(request, rv, "");
         return;
     }
+    bool reads_public = access_reads_public(api, &rv);
+    if (rv != CONCLAVE_OK) {
+        view_cluster_close(&cluster);
+        answer_refuse_code(request, rv, "");
+        return;
+    }
+    struct api_connection *connection = request->connection;
+    api->host->random_bytes(api->host->context, connection->challenge,
+                            sizeof connection->challenge);
+    connection->challenged = true;
     struct replica_status status;
     api->operations->status(api->replica, &status);
     struct buffer *answer = answer_start(request);
-    codec_write_map(answer, 7);
+    codec_write_map(answer, 9);
+    codec_write_text(answer, "challenge");
+    codec_write_bytes(answer, slice_of(connection->challenge, sizeof connection->challenge));
+    codec_write_text(answer, "reads");
+    codec_write_text(answer, reads_public ? "public" : "members");
     codec_write_text(answer, "cluster");
     codec_write_bytes(answer, slice_of(own, AUTH_CLUSTER_ID_BYTES));
     codec_write_text(answer, "name");

@@ -15,8 +15,14 @@ struct api_replica_operations {
     enum conclave_code (*query)(struct replica *replica, struct slice method,
                                 const msgpack_object *params, struct buffer *answer,
                                 struct codec_error *error);
+    enum conclave_code (*await_receipt)(struct replica *replica, const msgpack_object *params,
+                                        uint64_t token, uint64_t timeout_ms,
+                                        struct codec_error *error);
     enum conclave_code (*author)(struct replica *replica, struct slice author,
                                  struct model_author *out);
+    enum conclave_code (*reply)(struct replica *replica, struct slice author, struct slice nonce,
+                                struct slice envelope, struct buffer *reply);
+    enum conclave_code (*reads_public)(struct replica *replica, bool *reads_public);
 };
 
 #endif

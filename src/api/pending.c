@@ -6,9 +6,13 @@
 
 /* From each stage, the stages that may follow. An answer ends a request from any of them. */
 static const bool stage_follows[REQUEST_STAGES][REQUEST_STAGES] = {
-    [REQUEST_NEW] = {[REQUEST_AUTHOR] = true, [REQUEST_VERIFY] = true, [REQUEST_READ] = true},
+    [REQUEST_NEW] = {[REQUEST_AUTHOR] = true,
+                     [REQUEST_VERIFY] = true,
+                     [REQUEST_READ] = true,
+                     [REQUEST_FINAL] = true},
+    [REQUEST_READ] = {[REQUEST_FINAL] = true},
     [REQUEST_AUTHOR] = {[REQUEST_VERIFY] = true},
-    [REQUEST_VERIFY] = {[REQUEST_DECIDE] = true},
+    [REQUEST_VERIFY] = {[REQUEST_AUTHOR] = true, [REQUEST_VERIFY] = true, [REQUEST_DECIDE] = true},
 };
 
 static struct api_request **bucket_of(struct api *api, uint64_t token)
@@ -29,6 +33,7 @@ enum conclave_code request_open(struct api *api, struct api_connection *connecti
         .api = api,
         .connection = connection,
         .connection_next = connection->requests,
+        .opened_us = clock_monotonic_us(api->clock),
         .message_size = message.size,
     };
     memcpy(opened->message, message.data, message.size);
@@ -43,6 +48,7 @@ enum conclave_code request_open(struct api *api, struct api_connection *connecti
     }
     connection->requests = opened;
     connection->under_way++;
+    connection->queue_bytes += message.size;
     *request = opened;
     return CONCLAVE_OK;
 }
@@ -61,6 +67,8 @@ static void leave_connection(struct api_request *request)
         request->connection_next->connection_previous = request->connection_previous;
     }
     connection->under_way--;
+    ASSERT(connection->queue_bytes >= request->message_size);
+    connection->queue_bytes -= request->message_size;
     request->connection = NULL;
 }
 
@@ -92,6 +100,7 @@ void request_close(struct api_request *request)
         leave_table(request);
     }
     codec_tree_close(&request->tree);
+    memory_free(request->statement);
     memory_free(request->reply);
     memory_free(request);
 }
@@ -108,7 +117,7 @@ enum conclave_code request_wait(struct api_request *request, enum request_stage 
     ASSERT(request != NULL);
     ASSERT(stage < REQUEST_STAGES && stage_follows[request->stage][stage]);
     if (request->token == 0) {
-        request->is_command = stage != REQUEST_READ;
+        request->is_command = stage != REQUEST_READ && stage != REQUEST_FINAL;
         uint64_t limit = request->is_command ? LIMIT_COMMANDS_IN_FLIGHT : LIMIT_READS_IN_FLIGHT;
         if (*count_of(request) >= limit) {
             return CONCLAVE_BUSY;
@@ -121,6 +130,7 @@ enum conclave_code request_wait(struct api_request *request, enum request_stage 
         *bucket = request;
     }
     request->stage = stage;
+    request->stage_us = clock_monotonic_us(request->api->clock);
     return CONCLAVE_OK;
 }
 

@@ -9,4 +9,7 @@ void query_handle(struct api_request *request);
 /* The way on after the read round. */
 void query_readable(struct api_request *request);
 
+/* The way on when a final checkpoint came, or did not. */
+void query_final(struct api_request *request);
+
 #endif

@@ -1,10 +1,14 @@
 /* The table of methods, and what is common to them. */
 #include "api/request.h"
 
+#include "api/access.h"
 #include "api/answer.h"
+#include "api/author.h"
+#include "api/flood.h"
 #include "api/hello.h"
 #include "api/rpc_message.h"
 #include "api/pending.h"
+#include "api/prove.h"
 #include "api/query.h"
 #include "api/session.h"
 #include "api/status.h"
@@ -12,18 +16,38 @@
 #include "api/watch.h"
 
 /* docs/PROTOCOL.md, "Methods". */
+#define QUERY(name_)                                                  \
+    {                                                                 \
+        .name = (name_), .handle = query_handle, .linearizable = true \
+    }
 static const struct api_method methods[] = {
-    {"hello", hello_handle, false},       {"submit", submit_handle, false},
-    {"status", status_handle, false},     {"watch", watch_handle, false},
-    {"request", query_handle, true},      {"cluster.get", query_handle, true},
-    {"member.get", query_handle, true},   {"member.list", query_handle, true},
-    {"policy.get", query_handle, true},   {"policy.list", query_handle, true},
-    {"proposal.get", query_handle, true}, {"proposal.list", query_handle, true},
-    {"poll.get", query_handle, true},     {"poll.list", query_handle, true},
-    {"poll.roll", query_handle, true},    {"tally", query_handle, true},
-    {"decision.get", query_handle, true}, {"decision.list", query_handle, true},
-    {"ballot.get", query_handle, true},   {"ballot.list", query_handle, true},
-    {"log.read", query_handle, true},
+    {.name = "hello", .handle = hello_handle},
+    {.name = "submit", .handle = submit_handle, .checked = submit_checked, .failed = submit_failed},
+    {.name = "prove", .handle = prove_handle, .checked = prove_checked, .failed = prove_failed},
+    {.name = "status", .handle = status_handle},
+    {.name = "watch", .handle = watch_handle},
+    QUERY("request"),
+    QUERY("cluster.get"),
+    QUERY("member.get"),
+    QUERY("member.list"),
+    QUERY("node.list"),
+    QUERY("policy.get"),
+    QUERY("policy.list"),
+    QUERY("proposal.get"),
+    QUERY("proposal.list"),
+    QUERY("poll.get"),
+    QUERY("poll.list"),
+    QUERY("poll.roll"),
+    QUERY("tally"),
+    QUERY("decision.get"),
+    QUERY("decision.list"),
+    QUERY("ballot.get"),
+    QUERY("ballot.list"),
+    QUERY("log.read"),
+    {.name = "record.checkpoint", .handle = query_handle},
+    QUERY("record.proof"),
+    QUERY("record.leaves"),
+    QUERY("record.receipt"),
 };
 
 const struct api_method *request_method(struct slice name)
@@ -63,14 +87,27 @@ static void refuse_method(struct api_request *request, struct slice name)
     answer_refuse(request, &error);
 }
 
-static void refuse_queue(struct api_request *request)
+/* This one is counted with those that are under way. False: it is one too many, and answered. */
+static bool check_queue(struct api_request *request)
 {
     struct answer_error error;
-    answer_error_set(&error, CONCLAVE_BUSY,
-                     "%u requests are under way on this connection already: wait for answers",
-                     LIMIT_CONNECTION_QUEUE);
-    answer_error_add_u64(&error, "limit", LIMIT_CONNECTION_QUEUE);
+    const struct api_connection *connection = request->connection;
+    if (connection->under_way > LIMIT_CONNECTION_QUEUE) {
+        answer_error_set(&error, CONCLAVE_BUSY,
+                         "%u requests are under way on this connection already: wait for answers",
+                         LIMIT_CONNECTION_QUEUE);
+        answer_error_add_u64(&error, "limit", LIMIT_CONNECTION_QUEUE);
+    } else if (connection->queue_bytes > LIMIT_CONNECTION_QUEUE_BYTES) {
+        answer_error_set(&error, CONCLAVE_BUSY,
+                         "requests of %u bytes are under way on this connection already: wait for "
+                         "answers",
+                         LIMIT_CONNECTION_QUEUE_BYTES);
+        answer_error_add_u64(&error, "limit", LIMIT_CONNECTION_QUEUE_BYTES);
+    } else {
+        return true;
+    }
     answer_refuse(request, &error);
+    return false;
 }
 
 /* A message of another shape: the peer speaks another protocol, so nothing more of it is read. */
@@ -89,6 +126,24 @@ static void refuse_shape(struct api_request *request, const struct codec_error *
     session_end(api, connection);
 }
 
+bool request_check_part(struct api_request *request)
+{
+    const struct api_host *host = request->api->host;
+    struct api_security security = {.refusal = ""};
+    if (host->security != NULL) {
+        host->security(host->context, &security);
+    }
+    if (security.refusal[0] == '\0') {
+        return true;
+    }
+    struct answer_error error;
+    answer_error_set(&error, CONCLAVE_NO_LEADER,
+                     "this node takes no part in the cluster (%s): ask another one",
+                     security.refusal);
+    answer_refuse(request, &error);
+    return false;
+}
+
 void request_handle(struct api_request *request)
 {
     ASSERT(request != NULL && request->connection != NULL);
@@ -100,8 +155,7 @@ void request_handle(struct api_request *request)
         return;
     }
     request->message_id = message.message_id;
-    if (request->connection->under_way > LIMIT_CONNECTION_QUEUE) { /* this one is counted */
-        refuse_queue(request);
+    if (!flood_admit(request) || !check_queue(request)) {
         return;
     }
     if (api->stopping) {
@@ -123,28 +177,49 @@ void request_handle(struct api_request *request)
         refuse_method(request, message.method);
         return;
     }
-    request->method->handle(request);
+    if (access_check(request)) {
+        request->method->handle(request);
+    }
+}
+
+/* What it waited for has come. */
+static void count_stage(struct api_request *request)
+{
+    static const enum api_stage stages[REQUEST_STAGES] = {[REQUEST_AUTHOR] = API_STAGE_AUTHOR,
+                                                          [REQUEST_VERIFY] = API_STAGE_VERIFY,
+                                                          [REQUEST_DECIDE] = API_STAGE_DECIDE,
+                                                          [REQUEST_READ] = API_STAGE_READ};
+    struct api *api = request->api;
+    if (request->stage == REQUEST_FINAL) {
+        return; /* it waits for others, a second at most */
+    }
+    metric_observe(&api->metrics.stage_us[stages[request->stage]],
+                   clock_monotonic_us(api->clock) - request->stage_us);
 }
 
 void request_resume(struct api_request *request)
 {
     ASSERT(request != NULL);
+    count_stage(request);
     if (request->connection == NULL) {
         request_close(request); /* nobody is there to be told */
         return;
     }
     switch (request->stage) {
     case REQUEST_AUTHOR:
-        submit_readable(request);
+        author_readable(request);
         return;
     case REQUEST_VERIFY:
-        submit_verified(request);
+        author_verified(request);
         return;
     case REQUEST_DECIDE:
         submit_decided(request);
         return;
     case REQUEST_READ:
         query_readable(request);
+        return;
+    case REQUEST_FINAL:
+        query_final(request);
         return;
     case REQUEST_NEW:
     case REQUEST_STAGES:

@@ -7,7 +7,10 @@
  */
 #include "api/session.h"
 
+#include <limits.h>
+
 #include "api/answer.h"
+#include "api/flood.h"
 #include "api/rpc_message.h"
 #include "api/pending.h"
 #include "api/request.h"
@@ -17,6 +20,8 @@
 
 /* An empty input keeps this much memory for the next message, and gives back more. */
 #define SESSION_INPUT_KEPT_BYTES (64u * 1024u)
+/* While a connection is held, what its host had read already is kept. */
+#define SESSION_INPUT_MOST_BYTES (LIMIT_FRAME_BYTES + 256u * 1024u)
 
 static struct api_connection **bucket_of(struct api *api, uint64_t connection_id)
 {
@@ -37,16 +42,18 @@ enum conclave_code session_open(struct api *api, uint64_t connection_id)
 {
     ASSERT(api != NULL);
     ASSERT(session_find(api, connection_id) == NULL);
-    if (api->connection_count >= LIMIT_CONNECTIONS) {
-        return CONCLAVE_BUSY;
-    }
     struct api_connection *connection = memory_allocate(sizeof *connection);
     if (connection == NULL) {
         return CONCLAVE_NO_MEMORY;
     }
     struct api_connection **bucket = bucket_of(api, connection_id);
     *connection = (struct api_connection){.id = connection_id, .bucket_next = *bucket};
-    buffer_init(&connection->input, LIMIT_FRAME_BYTES);
+    enum conclave_code rv = flood_enter(api, connection);
+    if (rv != CONCLAVE_OK) {
+        memory_free(connection);
+        return rv;
+    }
+    buffer_init(&connection->input, SESSION_INPUT_MOST_BYTES);
     *bucket = connection;
     api->connection_count++;
     return CONCLAVE_OK;
@@ -59,6 +66,8 @@ void session_end(struct api *api, struct api_connection *connection)
         return;
     }
     connection->closing = true;
+    api->closing_count++;
+    flood_leave(api, connection);
     watch_leave(api, connection);
     api->host->close(api->host->context, connection->id);
 }
@@ -79,7 +88,16 @@ void session_close(struct api *api, struct api_connection *connection)
     *link = connection->bucket_next;
     ASSERT(api->connection_count > 0);
     api->connection_count--;
+    if (connection->closing) {
+        ASSERT(api->closing_count > 0);
+        api->closing_count--;
+    } else {
+        flood_leave(api, connection);
+    }
     buffer_close(&connection->input);
+    bool fits = flood_count_input(api, connection);
+    ASSERT(fits); /* it has nothing any more */
+    flood_forget(api, connection);
     memory_free(connection);
 }
 
@@ -140,12 +158,31 @@ static void take_message(struct api *api, struct api_connection *connection, str
     request_handle(request);
 }
 
-/* Takes the whole messages that stand in the input, and keeps the rest. */
+static void refuse_room(struct api *api, struct api_connection *connection)
+{
+    struct answer_error error;
+    answer_error_set(&error, CONCLAVE_BUSY,
+                     "the node has no room for more long messages now: the connection is closed, "
+                     "nothing of the message was done");
+    answer_error_add_u64(&error, "limit", LIMIT_INPUT_BYTES);
+    refuse_input(api, connection, buffer_slice(&connection->input), &error);
+}
+
+/* Takes the whole messages that stand in the input, as far as the connection's share goes, and
+ * keeps the rest. */
 static void take_messages(struct api *api, struct api_connection *connection)
 {
     struct buffer *input = &connection->input;
     size_t start = 0;
-    while (start < input->size && !connection->closing) {
+    unsigned share = api->limits.turn_us > 0 ? FLOOD_SHARE : UINT_MAX;
+    while (start < input->size && !connection->closing && connection->hold == HOLD_NONE) {
+        if (share == 0 || flood_turn_is_over(api)) {
+            flood_hold_for_turn(api, connection);
+            break;
+        }
+        if (flood_hold_unread(api, connection)) {
+            break;
+        }
         struct slice rest = slice_of(input->data + start, input->size - start);
         enum codec_scan_result result = codec_scan(&connection->scan, rest);
         if (result == CODEC_SCAN_MALFORMED) {
@@ -161,17 +198,66 @@ static void take_messages(struct api *api, struct api_connection *connection)
         }
         size_t size = connection->scan.offset;
         connection->scan = (struct codec_scan){0};
+        if (size > LIMIT_FRAME_BYTES) {
+            refuse_size(api, connection, rest);
+            return;
+        }
+        flood_heard(api, connection);
+        share--;
         take_message(api, connection, slice_of(rest.data, size));
         start += size;
     }
     buffer_consume(input, start);
+    if (start > 0) {
+        connection->message_ms = connection->active_ms;
+    }
+}
+
+static void give_back_memory(struct api *api, struct api_connection *connection)
+{
+    struct buffer *input = &connection->input;
+    if (input->size == 0 && input->capacity > SESSION_INPUT_KEPT_BYTES) {
+        buffer_close(input);
+        buffer_init(input, SESSION_INPUT_MOST_BYTES);
+    }
+    if (!flood_count_input(api, connection) && !connection->closing) {
+        refuse_room(api, connection);
+    }
+}
+
+void session_go_on(struct api *api, struct api_connection *connection)
+{
+    ASSERT(api != NULL && connection != NULL && connection->hold == HOLD_NONE);
+    take_messages(api, connection);
+    give_back_memory(api, connection);
+}
+
+/* It is held: what was on its way is kept. False when that is too much, which a host that pauses
+ * does not let come. */
+static bool keep(struct api *api, struct api_connection *connection, struct slice bytes)
+{
+    buffer_append(&connection->input, bytes.data, bytes.size);
+    if (connection->input.status == CONCLAVE_OK) {
+        return true;
+    }
+    refuse_room(api, connection);
+    return false;
 }
 
 void session_receive(struct api *api, struct api_connection *connection, struct slice bytes)
 {
     ASSERT(api != NULL && connection != NULL);
     struct buffer *input = &connection->input;
+    if (input->size == 0) {
+        connection->message_ms = clock_monotonic_ms(api->clock);
+    }
     while (bytes.size > 0 && !connection->closing) {
+        if (connection->hold != HOLD_NONE) {
+            if (keep(api, connection, bytes)) {
+                break;
+            }
+            return;
+        }
         /* An input that is full and still no message was refused: there is room. */
         ASSERT(input->size < LIMIT_FRAME_BYTES);
         size_t room = LIMIT_FRAME_BYTES - input->size;
@@ -184,8 +270,5 @@ void session_receive(struct api *api, struct api_connection *connection, struct 
         bytes = slice_of(bytes.data + size, bytes.size - size);
         take_messages(api, connection);
     }
-    if (input->size == 0 && input->capacity > SESSION_INPUT_KEPT_BYTES) {
-        buffer_close(input);
-        buffer_init(input, LIMIT_FRAME_BYTES);
-    }
+    give_back_memory(api, connection);
 }

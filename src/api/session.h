@@ -13,6 +13,9 @@ enum conclave_code session_open(struct api *api, uint64_t connection_id) MUST_US
  * where its msgid can be told, and ends the connection. */
 void session_receive(struct api *api, struct api_connection *connection, struct slice bytes);
 
+/* Goes on with what stands in the input of a connection that is held no longer. */
+void session_go_on(struct api *api, struct api_connection *connection);
+
 /* Asks the host to close the connection; nothing goes in or out any more. */
 void session_end(struct api *api, struct api_connection *connection);
 

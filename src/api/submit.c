@@ -8,11 +8,12 @@
 #include <inttypes.h>
 
 #include "api/answer.h"
+#include "api/author.h"
+#include "api/flood.h"
 #include "api/pending.h"
 #include "api/request.h"
 #include "api/view.h"
 #include "codec/writer.h"
-#include "model/model.h"
 
 struct submit_params {
     struct slice command;
@@ -51,10 +52,10 @@ static bool admit_form(struct api_request *request, struct slice command)
     request->author = envelope.author;
     request->nonce = envelope.nonce;
     struct slice cluster = envelope.cluster;
-    bool is_ballot = slice_is_text(envelope.kind, "ballot.cast");
+    request->is_ballot = slice_is_text(envelope.kind, "ballot.cast");
     envelope_close(&envelope);
 
-    if (is_ballot && request->envelope.size > LIMIT_BALLOT_BYTES) {
+    if (request->is_ballot && request->envelope.size > LIMIT_BALLOT_BYTES) {
         codec_error_set(&error, "the envelope of a ballot has %zu bytes, at most %u are allowed",
                         request->envelope.size, LIMIT_BALLOT_BYTES);
         refuse_large(request, error.text, LIMIT_BALLOT_BYTES);
@@ -70,16 +71,6 @@ static bool admit_form(struct api_request *request, struct slice command)
     return true;
 }
 
-static void refuse_author(struct api_request *request)
-{
-    struct answer_error error;
-    answer_error_set(&error, CONCLAVE_UNKNOWN_AUTHOR,
-                     "the author \"%.*s\" is not a member of this cluster: a chair admits members",
-                     (int)request->author.size, (const char *)request->author.data);
-    answer_error_add_text(&error, "author", request->author);
-    answer_refuse(request, &error);
-}
-
 static void refuse_late(struct api_request *request)
 {
     struct answer_error error;
@@ -92,42 +83,13 @@ static void refuse_late(struct api_request *request)
 }
 
 /* A refusal by the replica before it took the command or the read. */
-static void refuse_before_log(struct api_request *request, enum conclave_code code)
+void submit_failed(struct api_request *request, enum conclave_code code)
 {
     ASSERT(code != CONCLAVE_OK);
     struct answer_error error;
     answer_error_set(&error, code, "%s; the command is not in the log: send it again",
                      conclave_code_text(code));
     answer_refuse(request, &error);
-}
-
-static void start_verification(struct api_request *request, const struct model_author *author)
-{
-    enum conclave_code rv = request_wait(request, REQUEST_VERIFY);
-    if (rv != CONCLAVE_OK) {
-        refuse_before_log(request, rv);
-        return;
-    }
-    struct api_verification *verification = &request->verification;
-    *verification = (struct api_verification){.message = request->envelope};
-    ASSERT(request->signature.size == sizeof verification->signature);
-    memcpy(verification->signature, request->signature.data, sizeof verification->signature);
-    memcpy(verification->public_key, author->public_key, sizeof verification->public_key);
-    struct api *api = request->api;
-    api->host->verify(api->host->context, verification);
-}
-
-/* The author may be known elsewhere: what this node has now is not the last word. */
-static void start_author_read(struct api_request *request)
-{
-    struct api *api = request->api;
-    enum conclave_code rv = request_wait(request, REQUEST_AUTHOR);
-    if (rv == CONCLAVE_OK) {
-        rv = api->operations->read(api->replica, request->token, request->timeout_ms);
-    }
-    if (rv != CONCLAVE_OK) {
-        refuse_before_log(request, rv);
-    }
 }
 
 void submit_handle(struct api_request *request)
@@ -140,7 +102,8 @@ void submit_handle(struct api_request *request)
         answer_refuse_code(request, CONCLAVE_BAD_REQUEST, error.text);
         return;
     }
-    if (!request_decode_wait(request, NULL) || !admit_form(request, params.command)) {
+    if (!request_decode_wait(request, NULL) || !admit_form(request, params.command) ||
+        !request_check_part(request)) {
         return;
     }
     /* From here on the slices of the message are enough; a waiting request keeps no more than it
@@ -148,50 +111,40 @@ void submit_handle(struct api_request *request)
     codec_tree_close(&request->tree);
     request->params = NULL;
 
+    author_check(request);
+}
+
+/* A key that has ended signs nothing new; but what it signed before, and was decided, has its reply
+ * for whoever sends it again. (This node has applied the end of the key, so it has that reply.) */
+static void answer_old_key(struct api_request *request)
+{
     struct api *api = request->api;
-    struct model_author author;
-    enum conclave_code rv = api->operations->author(api->replica, request->author, &author);
-    if (rv == CONCLAVE_UNKNOWN_AUTHOR) {
-        start_author_read(request);
-    } else if (rv != CONCLAVE_OK) {
-        refuse_before_log(request, rv);
+    struct buffer *answer = answer_start(request);
+    enum conclave_code rv = api->operations->reply(api->replica, request->author, request->nonce,
+                                                   request->envelope, answer);
+    if (rv == CONCLAVE_OK) {
+        answer_finish(request);
+    } else if (rv == CONCLAVE_NOT_FOUND) {
+        author_refuse_old_key(request);
     } else {
-        start_verification(request, &author);
+        submit_failed(request, rv);
     }
 }
 
-void submit_readable(struct api_request *request)
+void submit_checked(struct api_request *request, enum author_key key)
 {
-    ASSERT(request != NULL && request->stage == REQUEST_AUTHOR);
-    if (request->outcome != CONCLAVE_OK) {
-        /* What timed out is the read: the command's outcome is certain. */
-        bool timed_out = request->outcome == CONCLAVE_UNKNOWN_OUTCOME;
-        refuse_before_log(request, timed_out ? CONCLAVE_NO_LEADER : request->outcome);
+    ASSERT(request != NULL);
+    ASSERT(request->stage == REQUEST_VERIFY || key == AUTHOR_KEY_NONE);
+    struct api *api = request->api;
+    if (key == AUTHOR_KEY_NONE) {
+        author_refuse_signature(request);
         return;
     }
-    struct api *api = request->api;
-    struct model_author author;
-    enum conclave_code rv = api->operations->author(api->replica, request->author, &author);
-    if (rv == CONCLAVE_UNKNOWN_AUTHOR) {
-        refuse_author(request);
-    } else if (rv != CONCLAVE_OK) {
-        refuse_before_log(request, rv);
-    } else {
-        start_verification(request, &author);
+    if (key == AUTHOR_KEY_OLD) {
+        answer_old_key(request);
+        return;
     }
-}
-
-void submit_verified(struct api_request *request)
-{
-    ASSERT(request != NULL && request->stage == REQUEST_VERIFY);
-    struct api *api = request->api;
-    if (!request->verification.valid) {
-        struct answer_error error;
-        answer_error_set(&error, CONCLAVE_BAD_SIGNATURE,
-                         "the signature does not verify with the key of \"%.*s\"",
-                         (int)request->author.size, (const char *)request->author.data);
-        answer_error_add_text(&error, "author", request->author);
-        answer_refuse(request, &error);
+    if (!flood_admit_member(request)) {
         return;
     }
     uint64_t left_ms = api_time_left_ms(request);
@@ -203,7 +156,7 @@ void submit_verified(struct api_request *request)
     ASSERT(rv == CONCLAVE_OK); /* it has its place already */
     rv = api->operations->submit(api->replica, request->command, request->token, left_ms);
     if (rv != CONCLAVE_OK) {
-        refuse_before_log(request, rv);
+        submit_failed(request, rv);
     }
 }
 
@@ -219,6 +172,26 @@ static void refuse_unknown_outcome(struct api_request *request, const char *why)
     answer_refuse(request, &error);
 }
 
+/* The code in a reply (docs/PROTOCOL.md, "Reply"), for counting. The state machine packs it first:
+ * a map of up to 15 pairs, the key, a text of up to 31 bytes. */
+static enum conclave_code reply_code(struct slice reply)
+{
+    static const char key[] = "\xa4"
+                              "code";
+    const size_t head_bytes = 1 + sizeof key - 1 + 1;
+    if (reply.size < head_bytes || (reply.data[0] & 0xf0) != 0x80 ||
+        memcmp(reply.data + 1, key, sizeof key - 1) != 0 ||
+        (reply.data[head_bytes - 1] & 0xe0) != 0xa0) {
+        return CONCLAVE_INTERNAL;
+    }
+    size_t size = reply.data[head_bytes - 1] & 0x1f;
+    enum conclave_code code = CONCLAVE_CODE_COUNT;
+    if (size <= reply.size - head_bytes) {
+        code = conclave_code_from_name((const char *)reply.data + head_bytes, size);
+    }
+    return code == CONCLAVE_CODE_COUNT ? CONCLAVE_INTERNAL : code;
+}
+
 void submit_decided(struct api_request *request)
 {
     ASSERT(request != NULL && request->stage == REQUEST_DECIDE);
@@ -227,7 +200,7 @@ void submit_decided(struct api_request *request)
         return;
     }
     if (request->outcome != CONCLAVE_OK) {
-        refuse_before_log(request, request->outcome);
+        submit_failed(request, request->outcome);
         return;
     }
     if (request->reply_lost) {
@@ -240,5 +213,5 @@ void submit_decided(struct api_request *request)
         refuse_unknown_outcome(request, "the node had no memory for the reply");
         return;
     }
-    answer_finish(request);
+    answer_finish_decided(request, reply_code(slice_of(request->reply, request->reply_size)));
 }

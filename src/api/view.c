@@ -104,7 +104,7 @@ enum conclave_code view_write_nodes(struct buffer *buffer, const struct view_clu
     for (uint32_t i = 0; i < count; i++) {
         uint64_t id;
         struct slice peer, client;
-        if (codec_get_array(&nodes[i], 3, 3, &parts, &part_count) != CONCLAVE_OK ||
+        if (codec_get_array(&nodes[i], 3, 4, &parts, &part_count) != CONCLAVE_OK ||
             codec_get_u64(&parts[0], &id) != CONCLAVE_OK ||
             codec_get_string(&parts[1], &peer) != CONCLAVE_OK ||
             codec_get_string(&parts[2], &client) != CONCLAVE_OK) {

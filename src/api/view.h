@@ -17,7 +17,7 @@ void view_wrong_cluster(struct api *api, struct answer_error *error, const char 
  * NULL) before genesis is applied. */
 struct view_cluster {
     struct slice name;
-    const msgpack_object *nodes; /* an array of [id, peer address, client address] */
+    const msgpack_object *nodes; /* an array of [id, peer address, client address, key or nil] */
     struct buffer answer;        /* what the others point into */
     struct codec_tree tree;
 };

@@ -1,6 +1,7 @@
 /* Events are packed once, into one buffer, and sent to all watchers in one piece. */
 #include "api/watch.h"
 
+#include "api/access.h"
 #include "api/answer.h"
 #include "api/session.h"
 #include "base/logger.h"
@@ -95,6 +96,7 @@ static void cut_off_watchers(struct api *api)
 void watch_flush(struct api *api)
 {
     ASSERT(api != NULL);
+    access_check_watchers(api);
     if (api->events_lost) {
         cut_off_watchers(api);
     } else if (api->events.size > 0) {

@@ -33,6 +33,18 @@ static void host_close(void *context, uint64_t id)
     connection->close_asked = true;
 }
 
+static void host_pause(void *context, uint64_t id, bool paused)
+{
+    struct fixture_connection *connection = connection_of(context, id);
+    ASSERT(connection->open && connection->paused != paused);
+    connection->paused = paused;
+}
+
+static size_t host_unsent(void *context, uint64_t id)
+{
+    return connection_of(context, id)->unsent;
+}
+
 static void host_verify(void *context, struct api_verification *verification)
 {
     struct api_fixture *fixture = context;
@@ -46,11 +58,26 @@ static void host_verify(void *context, struct api_verification *verification)
     fixture->verify_count++;
 }
 
+/* Challenges are told apart: the first bytes are 1, those of the next 2. */
+static void host_random_bytes(void *context, uint8_t *bytes, size_t size)
+{
+    struct api_fixture *fixture = context;
+    fixture->random_calls++;
+    memset(bytes, (int)fixture->random_calls, size);
+}
+
 static unsigned host_peers(void *context, struct api_peer *peers)
 {
     struct api_fixture *fixture = context;
     memcpy(peers, fixture->peers, sizeof fixture->peers);
     return fixture->peer_count;
+}
+
+static void host_health(void *context, struct api_health *health)
+{
+    (void)context;
+    *health =
+        (struct api_health){.state = "degraded", .why = "peers: node 3", .http = "127.0.0.1:7301"};
 }
 
 static uint64_t clock_now(void *context)
@@ -68,8 +95,16 @@ struct api_fixture *fixture_prepare(void)
     fixture->now_ms = FIXTURE_NOW_MS;
     static const uint8_t seed[32] = "the seed of ada's key, 32 bytes";
     ASSERT(crypto_sign_seed_keypair(fixture->public_key, fixture->secret_key, seed) == 0);
-    fixture->clock = (struct clock){fixture, clock_now, clock_now};
-    fixture->host = (struct api_host){fixture, host_send, host_close, host_verify, host_peers};
+    fixture->clock = (struct clock){fixture, clock_now, clock_now, NULL};
+    fixture->host = (struct api_host){.context = fixture,
+                                      .send = host_send,
+                                      .close = host_close,
+                                      .pause = host_pause,
+                                      .unsent = host_unsent,
+                                      .verify = host_verify,
+                                      .random_bytes = host_random_bytes,
+                                      .peers = host_peers,
+                                      .health = host_health};
     return fixture;
 }
 
@@ -82,6 +117,7 @@ void fixture_start(struct api_fixture *fixture, struct replica *replica,
         .clock = &fixture->clock,
         .host = &fixture->host,
         .version = "9.8.7",
+        .limits = fixture->limits,
     };
     ASSERT(api_open(&config, &fixture->api) == CONCLAVE_OK);
     fixture_connect(fixture, 1);
@@ -89,7 +125,13 @@ void fixture_start(struct api_fixture *fixture, struct replica *replica,
 
 struct api_fixture *fixture_open(void)
 {
+    return fixture_open_limited(&(struct api_limits){.idle_ms = 0});
+}
+
+struct api_fixture *fixture_open_limited(const struct api_limits *limits)
+{
     struct api_fixture *fixture = fixture_prepare();
+    fixture->limits = *limits;
     struct fake_replica *fake = fake_replica_open();
     fixture->replica = fake;
     memset(fixture->cluster, 0xc1, sizeof fixture->cluster);
@@ -128,6 +170,7 @@ void fixture_disconnect(struct api_fixture *fixture, uint64_t id)
     struct fixture_connection *connection = connection_of(fixture, id);
     ASSERT(connection->open);
     connection->open = false;
+    connection->close_asked = false;
     api_connection_closed(fixture->api, id);
     api_run(fixture->api);
 }
@@ -381,4 +424,58 @@ void fixture_write_submit(struct api_fixture *fixture, const struct fixture_comm
         msgpack_pack_uint64(&packer, timeout_ms);
     }
     msgpack_sbuffer_destroy(&packed);
+}
+
+/* --- sessions --- */
+
+void fixture_hello(struct api_fixture *fixture, uint64_t connection)
+{
+    msgpack_unpacked message;
+    fixture_request(fixture, connection, 900, "hello", FIXTURE_NO_PARAMS);
+    (void)fixture_expect_result(fixture, connection, 900, &message);
+    msgpack_unpacked_destroy(&message);
+}
+
+/* What is signed in a session with node 2 of cluster c1c1..., whose challenge is `challenge` 32
+ * times. */
+static size_t statement(uint8_t text[256], const char *member, uint8_t challenge,
+                        const uint8_t *binding)
+{
+    static const char line[] = "conclave session v1\n";
+    size_t size = sizeof line - 1;
+    memcpy(text, line, size);
+    memset(text + size, 0xc1, 16);
+    size += 16;
+    memset(text + size, 0, 7);
+    text[size + 7] = 2;
+    size += 8;
+    memset(text + size, challenge, 32);
+    size += 32;
+    text[size++] = binding == NULL ? 0 : 32;
+    if (binding != NULL) {
+        memcpy(text + size, binding, 32);
+        size += 32;
+    }
+    memcpy(text + size, member, strlen(member));
+    return size + strlen(member);
+}
+
+void fixture_send_proof(struct api_fixture *fixture, uint32_t message_id, const char *member,
+                        uint8_t challenge, const uint8_t secret_key[64], const uint8_t *binding)
+{
+    uint8_t text[256], signature[64];
+    size_t size = statement(text, member, challenge, binding);
+    assert_int_equal(crypto_sign_detached(signature, NULL, text, size, secret_key), 0);
+    msgpack_sbuffer params;
+    msgpack_sbuffer_init(&params);
+    msgpack_packer packer;
+    msgpack_packer_init(&packer, &params, msgpack_sbuffer_write);
+    msgpack_pack_map(&packer, 2);
+    pack_text(&packer, "member");
+    pack_text(&packer, member);
+    pack_text(&packer, "signature");
+    msgpack_pack_bin(&packer, sizeof signature);
+    msgpack_pack_bin_body(&packer, signature, sizeof signature);
+    fixture_request(fixture, 1, message_id, "prove", fixture_slice(&params));
+    msgpack_sbuffer_destroy(&params);
 }

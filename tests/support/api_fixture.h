@@ -29,6 +29,8 @@ struct fixture_connection {
     size_t taken; /* read by the test */
     bool open;
     bool close_asked; /* host->close was called */
+    bool paused;      /* host->pause */
+    size_t unsent;    /* what host->unsent says */
 };
 
 struct api_fixture {
@@ -37,9 +39,11 @@ struct api_fixture {
     struct api_host host;
     struct clock clock;
     uint64_t now_ms;
+    struct api_limits limits; /* of fixture_start */
     struct fixture_connection *connections;
     struct api_verification *verify_first, *verify_last; /* waiting to be checked */
     unsigned verify_count;
+    unsigned random_calls;
     struct api_peer peers[LIMIT_NODES];
     unsigned peer_count;
     uint8_t public_key[32]; /* of the author "ada" */
@@ -47,9 +51,10 @@ struct api_fixture {
     uint8_t cluster[16];
 };
 
-/* An api with one connection, number 1, over a fake replica with one author, "ada". Aborts when it
- * fails. */
+/* An api with one connection, number 1, without limits in time, over a fake replica with one
+ * author, "ada". Aborts when it fails. */
 struct api_fixture *fixture_open(void);
+struct api_fixture *fixture_open_limited(const struct api_limits *limits);
 
 /* The same in two steps, for a real replica: `operations` NULL, and `fixture->cluster` is the
  * caller's to set. */
@@ -96,6 +101,14 @@ const msgpack_object *fixture_expect_result(struct api_fixture *fixture, uint64_
 
 /* The value under a key of a map; the test fails when it has none. */
 const msgpack_object *fixture_get(const msgpack_object *map, const char *key);
+
+/* Asks `hello`: the challenge is fixture->random_calls, 32 times. */
+void fixture_hello(struct api_fixture *fixture, uint64_t connection);
+
+/* Sends `prove` on connection 1, signed as PROTOCOL.md's "Sessions" says. `binding` is the
+ * channel's, or NULL. */
+void fixture_send_proof(struct api_fixture *fixture, uint32_t message_id, const char *member,
+                        uint8_t challenge, const uint8_t secret_key[64], const uint8_t *binding);
 
 /* What a command is made of; zeros and NULLs stand for what is right. */
 struct fixture_command {

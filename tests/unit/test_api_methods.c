@@ -83,7 +83,10 @@ static void test_hello(void **state)
                                   "client\xa2me\xa3new\x01"));
     msgpack_unpacked message;
     const msgpack_object *hello = fixture_expect_result(fixture, 1, 5, &message);
-    assert_int_equal(hello->via.map.size, 7);
+    assert_int_equal(hello->via.map.size, 9);
+    expect_text(hello, "reads", "public");
+    const msgpack_object *challenge = fixture_get(hello, "challenge");
+    assert_int_equal(challenge->via.bin.size, 32);
     expect_bytes(hello, "cluster", 0xc1);
     expect_text(hello, "name", "hive");
     expect_u64(hello, "node", 2);
@@ -153,11 +156,11 @@ static void test_status(void **state)
     status->ready = true;
     status->in_flight = 15;
     status->peer_count = 3;
-    status->peers[0] = (struct replica_peer){1, "127.0.0.1:7101", true, 10, 4};
-    status->peers[1] = (struct replica_peer){2, "127.0.0.1:7102", true, 14, 0}; /* itself */
-    status->peers[2] = (struct replica_peer){3, "127.0.0.1:7103", false, 0, 0};
-    fixture->peers[0] = (struct api_peer){3, false, "refused", true, 900};
-    fixture->peers[1] = (struct api_peer){7, true, "", false, 0}; /* not in the configuration */
+    status->peers[0] = (struct replica_peer){1, "127.0.0.1:7101", true, true, 10, 4};
+    status->peers[1] = (struct replica_peer){2, "127.0.0.1:7102", true, true, 14, 0}; /* itself */
+    status->peers[2] = (struct replica_peer){3, "127.0.0.1:7103", true, false, 0, 0};
+    fixture->peers[0] = (struct api_peer){3, false, "refused", "", true, 900};
+    fixture->peers[1] = (struct api_peer){7, true, "", "", false, 0}; /* not in the configuration */
     fixture->peer_count = 2;
     fixture->now_ms += 1234;
     fixture_connect(fixture, 2);
@@ -165,7 +168,9 @@ static void test_status(void **state)
     fixture_request(fixture, 2, 5, "status", FIXTURE_NO_PARAMS);
     msgpack_unpacked message;
     const msgpack_object *answer = fixture_expect_result(fixture, 2, 5, &message);
-    assert_int_equal(answer->via.map.size, 17);
+    assert_int_equal(answer->via.map.size, 25);
+    expect_nil(answer, "tls");
+    expect_text(answer, "refusal", "");
     expect_bytes(answer, "cluster", 0xc1);
     expect_u64(answer, "node", 2);
     expect_text(answer, "name", "hive");
@@ -182,14 +187,24 @@ static void test_status(void **state)
     expect_u64(answer, "uptime_ms", 1234);
     expect_u64(answer, "connections", 2);
     expect_u64(answer, "in_flight", 15);
+    expect_text(answer, "health", "degraded");
+    expect_text(answer, "why", "peers: node 3");
+    expect_text(answer, "http", "127.0.0.1:7301");
+    const msgpack_object *latency = fixture_get(answer, "latency");
+    assert_int_equal(latency->via.array.size, 17);
+    const msgpack_object *last = latency->via.array.ptr[16].via.array.ptr;
+    assert_int_equal(last[0].type, MSGPACK_OBJECT_NIL);
+    assert_int_equal(last[1].via.u64, 0); /* no command was answered */
     const msgpack_object *peers = fixture_get(answer, "peers");
     assert_int_equal(peers->via.array.size, 3);
     const msgpack_object *peer = peers->via.array.ptr;
-    assert_int_equal(peer[0].via.map.size, 7);
+    assert_int_equal(peer[0].via.map.size, 9);
+    expect_text(&peer[0], "seat", "voter");
     expect_u64(&peer[0], "node", 1); /* known to raft, no connection */
     expect_text(&peer[0], "address", "127.0.0.1:7101");
     expect_bool(&peer[0], "connected", false);
     expect_text(&peer[0], "error", "");
+    expect_text(&peer[0], "reason", "");
     expect_nil(&peer[0], "last_seen_ms");
     expect_u64(&peer[0], "match", 10);
     expect_u64(&peer[0], "lag", 4);

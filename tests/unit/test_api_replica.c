@@ -56,6 +56,13 @@ static void node_event(void *context, struct slice event)
     }
 }
 
+static void node_seated(void *context, const struct replica_seat *seats, unsigned count)
+{
+    (void)context;
+    assert_non_null(seats);
+    assert_true(count <= LIMIT_NODES);
+}
+
 static void node_failed(void *context, enum conclave_code code, const char *what)
 {
     print_error("the replica failed: %s, %s\n", conclave_code_name(code), what);
@@ -89,13 +96,16 @@ static void write_genesis(struct api_fixture *fixture, unsigned node_count, msgp
     pack_text(&packer, "nodes");
     msgpack_pack_array(&packer, node_count);
     for (unsigned i = 1; i <= node_count; i++) {
-        msgpack_pack_array(&packer, 3);
+        uint8_t key[32] = {(uint8_t)i};
+        msgpack_pack_array(&packer, 4);
         msgpack_pack_uint64(&packer, i);
         char address[] = "127.0.0.1:7101";
         address[13] = (char)('0' + i);
         pack_text(&packer, address);
         address[11] = '2';
         pack_text(&packer, address);
+        msgpack_pack_bin(&packer, sizeof key);
+        msgpack_pack_bin_body(&packer, key, sizeof key);
     }
     pack_text(&packer, "chair");
     msgpack_pack_map(&packer, 2);
@@ -163,8 +173,14 @@ static struct node *node_open(unsigned node_count)
     node->fixture = fixture_prepare();
     node->random_state = 42;
     node->random = (struct random){node, node_random};
-    node->host = (struct replica_host){node,          node_send,  node_persist, node_decided,
-                                       node_readable, node_event, node_failed};
+    node->host = (struct replica_host){.context = node,
+                                       .send = node_send,
+                                       .persist = node_persist,
+                                       .decided = node_decided,
+                                       .readable = node_readable,
+                                       .event = node_event,
+                                       .seated = node_seated,
+                                       .failed = node_failed};
     assert_int_equal(log_memory_open(&node->log), CONCLAVE_OK);
     assert_int_equal(kv_memory_open(&node->kv), CONCLAVE_OK);
     msgpack_sbuffer genesis;
