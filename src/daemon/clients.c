@@ -152,11 +152,16 @@ static void on_accepted(void *context, struct net_connection *connection)
 }
 
 enum conclave_code clients_listen(struct clients *clients, const char *address,
-                                  struct codec_error *error)
+                                  bool certificates_required, struct codec_error *error)
 {
     ASSERT(clients != NULL && clients->listener == NULL);
-    return net_listen(clients->net, address, LIMIT_CONNECTION_OUTPUT_BYTES, on_accepted, clients,
-                      &clients->listener, error);
+    enum conclave_code code = net_listen(clients->net, address, LIMIT_CONNECTION_OUTPUT_BYTES,
+                                         on_accepted, clients, &clients->listener, error);
+    if (code == CONCLAVE_OK) {
+        net_listener_require_certificates(clients->listener, certificates_required);
+        net_listener_limit_readers(clients->listener, LIMIT_STALLED_MS, LIMIT_OUTPUT_BYTES);
+    }
+    return code;
 }
 
 void clients_serve(struct clients *clients, struct api *api)
@@ -171,6 +176,28 @@ void clients_send(struct clients *clients, uint64_t connection_id, struct slice 
     struct client *client = find(clients, connection_id);
     if (client != NULL) {
         net_connection_send(client->connection, bytes);
+    }
+}
+
+bool clients_binding(struct clients *clients, uint64_t connection_id, uint8_t binding[32])
+{
+    const struct client *client = find(clients, connection_id);
+    return client != NULL && net_connection_binding(client->connection, binding);
+}
+
+size_t clients_unsent(struct clients *clients, uint64_t connection_id)
+{
+    ASSERT(clients != NULL);
+    const struct client *client = find(clients, connection_id);
+    return client != NULL ? net_connection_unsent_bytes(client->connection) : 0;
+}
+
+void clients_pause(struct clients *clients, uint64_t connection_id, bool paused)
+{
+    ASSERT(clients != NULL);
+    struct client *client = find(clients, connection_id);
+    if (client != NULL) {
+        net_connection_pause(client->connection, paused);
     }
 }
 

@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/certificates.h"
 #include "daemon/config_file.h"
 #include "daemon/genesis_file.h"
+#include "daemon/join_file.h"
 #include "daemon/suggest.h"
 #include "net/address.h"
 
@@ -22,6 +24,7 @@
 enum flag { /* after those of the table */
     FLAG_CONFIG = SETTING_COUNT,
     FLAG_BOOTSTRAP,
+    FLAG_JOIN,
     FLAG_CHECK_CONFIG,
     FLAG_HELP,
     FLAG_VERSION,
@@ -35,6 +38,7 @@ static const struct {
 } other_flags[FLAG_COUNT - SETTING_COUNT] = {
     [FLAG_CONFIG - SETTING_COUNT] = {"config", required_argument},
     [FLAG_BOOTSTRAP - SETTING_COUNT] = {"bootstrap", required_argument},
+    [FLAG_JOIN - SETTING_COUNT] = {"join", required_argument},
     [FLAG_CHECK_CONFIG - SETTING_COUNT] = {"check-config", no_argument},
     [FLAG_HELP - SETTING_COUNT] = {"help", no_argument},
     [FLAG_VERSION - SETTING_COUNT] = {"version", no_argument},
@@ -76,6 +80,9 @@ static enum conclave_code take_flag(struct config *config, int flag, const char 
         return CONCLAVE_OK;
     case FLAG_BOOTSTRAP:
         config->bootstrap = argument;
+        return CONCLAVE_OK;
+    case FLAG_JOIN:
+        config->join = argument;
         return CONCLAVE_OK;
     case FLAG_CHECK_CONFIG:
         config->action = CONFIG_CHECK;
@@ -192,10 +199,75 @@ static enum conclave_code read_environment(struct config *config, char *const *e
     return CONCLAVE_OK;
 }
 
+/* All three, or none. */
+static enum conclave_code check_tls(const struct config *config, struct settings_error *error)
+{
+    static const enum setting files[] = {SETTING_TLS_CA, SETTING_TLS_CERTIFICATE, SETTING_TLS_KEY};
+    enum setting there = SETTING_COUNT, missing = SETTING_COUNT;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        bool given = settings_text(&config->settings, files[i])[0] != '\0';
+        there = given ? files[i] : there;
+        missing = given ? missing : files[i];
+    }
+    if (there != SETTING_COUNT && missing != SETTING_COUNT) {
+        settings_error_set(error,
+                           "%s: tls.%s is set, but tls.%s is not: a node needs all of ca, "
+                           "certificate and key",
+                           settings_where(&config->settings, there), settings_table[there].key,
+                           settings_table[missing].key);
+        return CONCLAVE_CONFIG;
+    }
+    if (there == SETTING_COUNT && config->client_certificates_required) {
+        settings_error_set(error,
+                           "%s: client_certificates is required, but the node has no "
+                           "certificates itself: set ca, certificate and key in section [tls]",
+                           settings_where(&config->settings, SETTING_TLS_CLIENTS));
+        return CONCLAVE_CONFIG;
+    }
+    return CONCLAVE_OK;
+}
+
+/* Without certificates only loopback. */
+static enum conclave_code check_listen(const struct config *config, enum setting setting,
+                                       struct settings_error *error)
+{
+    const char *text = settings_text(&config->settings, setting);
+    union net_address address;
+    struct codec_error why;
+    if (config->tls || text[0] == '\0') {
+        return CONCLAVE_OK;
+    }
+    enum conclave_code code = net_address_parse(text, false, &address, &why);
+    if (code == CONCLAVE_OK) {
+        code = net_address_check_allowed(&address, text, &why);
+    }
+    if (code != CONCLAVE_OK) {
+        settings_error_set(error, "%s: %s", settings_where(&config->settings, setting), why.text);
+        return CONCLAVE_CONFIG;
+    }
+    return CONCLAVE_OK;
+}
+
 /* What one value alone cannot show. */
 static enum conclave_code check_together(const struct config *config, struct settings_error *error)
 {
     const struct settings *settings = &config->settings;
+    if (config->bootstrap != NULL && config->join != NULL) {
+        settings_error_set(error,
+                           "--bootstrap and --join: a node is one of a new cluster, or comes "
+                           "to one that is there; give one of them");
+        return CONCLAVE_CONFIG;
+    }
+    enum conclave_code code = check_tls(config, error);
+    if (code == CONCLAVE_OK) {
+        code = check_listen(config, SETTING_LISTEN_PEER, error);
+    }
+    if (code == CONCLAVE_OK) {
+        code = check_listen(config, SETTING_LISTEN_CLIENT, error);
+    }
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
     if (config->election_ms < 3 * config->heartbeat_ms) {
         bool election_set = strcmp(settings_where(settings, SETTING_ELECTION_MS), "default") != 0;
         settings_error_set(
@@ -234,9 +306,14 @@ enum conclave_code config_load(struct config *config, int argc, char **argv,
     }
     const struct settings *settings = &config->settings;
     config->node_id = settings_number(settings, SETTING_NODE_ID);
+    config->connection_rate = (unsigned)settings_number(settings, SETTING_CONNECTION_RATE);
+    config->member_rate = (unsigned)settings_number(settings, SETTING_MEMBER_RATE);
+    config->idle_ms = 1000 * settings_number(settings, SETTING_IDLE_S);
     config->workers = (unsigned)settings_number(settings, SETTING_WORKERS);
     config->heartbeat_ms = (unsigned)settings_number(settings, SETTING_HEARTBEAT_MS);
     config->election_ms = (unsigned)settings_number(settings, SETTING_ELECTION_MS);
+    config->tls = settings_text(settings, SETTING_TLS_CA)[0] != '\0';
+    config->client_certificates_required = settings_choice(settings, SETTING_TLS_CLIENTS) == 1;
     config->log_level = (enum logger_level)settings_choice(settings, SETTING_LOG_LEVEL);
     config->log_format = (enum logger_format)settings_choice(settings, SETTING_LOG_FORMAT);
     return check_together(config, error);
@@ -363,7 +440,7 @@ static enum conclave_code check_genesis_address(const struct config *config, uin
     union net_address address;
     struct codec_error why;
     enum conclave_code code = net_address_parse(text, false, &address, &why);
-    if (code == CONCLAVE_OK) {
+    if (code == CONCLAVE_OK && !config->tls) {
         code = net_address_check_allowed(&address, text, &why);
     }
     if (code != CONCLAVE_OK) {
@@ -395,13 +472,13 @@ static enum conclave_code check_genesis_addresses(const struct config *config,
     return code;
 }
 
-static enum conclave_code check_genesis(const struct config *config, struct settings_error *error)
+static enum conclave_code check_genesis(const struct config *config,
+                                        uint8_t cluster_id[CERTIFICATE_CLUSTER_BYTES],
+                                        struct settings_error *error)
 {
     struct genesis_file genesis;
     struct genesis_file_error why;
-    if (config->bootstrap == NULL) {
-        return CONCLAVE_OK;
-    }
+    ASSERT(config->bootstrap != NULL);
     enum conclave_code code = genesis_file_read(config->bootstrap, &genesis, &why);
     if (code != CONCLAVE_OK) {
         settings_error_set(error, "%s", why.text);
@@ -420,27 +497,64 @@ static enum conclave_code check_genesis(const struct config *config, struct sett
     } else {
         code = check_genesis_addresses(config, &genesis, error);
     }
+    memcpy(cluster_id, genesis.cluster_id, CERTIFICATE_CLUSTER_BYTES);
     genesis_file_close(&genesis);
     return code;
+}
+
+static enum conclave_code check_ticket(const struct config *config,
+                                       uint8_t cluster_id[CERTIFICATE_CLUSTER_BYTES],
+                                       struct settings_error *error)
+{
+    struct join_ticket ticket;
+    enum conclave_code code = join_file_read(config->join, &ticket, error);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    if (ticket.node_id != config->node_id) {
+        settings_error_set(error, "%s: node id %" PRIu64 " is not that of %s, %" PRIu64,
+                           settings_where(&config->settings, SETTING_NODE_ID), config->node_id,
+                           config->join, ticket.node_id);
+        return CONCLAVE_CONFIG;
+    }
+    memcpy(cluster_id, ticket.cluster_id, CERTIFICATE_CLUSTER_BYTES);
+    return CONCLAVE_OK;
 }
 
 enum conclave_code config_check(const struct config *config, struct settings_error *error)
 {
     ASSERT(config != NULL && error != NULL);
+    uint8_t cluster_id[CERTIFICATE_CLUSTER_BYTES];
     enum conclave_code code = check_data_dir(config, error);
     if (code == CONCLAVE_OK) {
         code = check_log_file(config, error);
     }
-    return code == CONCLAVE_OK ? check_genesis(config, error) : code;
+    if (code == CONCLAVE_OK && config->bootstrap != NULL) {
+        code = check_genesis(config, cluster_id, error);
+    }
+    if (code == CONCLAVE_OK && config->join != NULL) {
+        code = check_ticket(config, cluster_id, error);
+    }
+    if (code == CONCLAVE_OK && config->tls) {
+        struct tls_context *context;
+        bool cluster_known = config->bootstrap != NULL || config->join != NULL;
+        code = certificates_open(config, cluster_known ? cluster_id : NULL, &context, error);
+        if (code == CONCLAVE_OK) {
+            tls_context_release(context);
+        }
+    }
+    return code;
 }
 
 void config_help(void)
 {
     (void)fputs(
-        "usage: conclaved [--config FILE] [--bootstrap GENESIS_FILE] [FLAG...]\n"
+        "usage: conclaved [--config FILE] [--bootstrap GENESIS_FILE | --join TICKET] [FLAG...]\n"
         "Runs one node of a Conclave cluster.\n\n"
         "  --config FILE           read settings from an INI file (or " ENVIRONMENT_FILE ")\n"
         "  --bootstrap FILE        first start: begin with this genesis (from `conclave init`)\n"
+        "  --join FILE             first start: come to a cluster that is there (from `conclave "
+        "cluster add`)\n"
         "  --check-config          say what is wrong with the configuration, or nothing\n"
         "  --help, --version\n\n"
         "Settings: a flag is stronger than the environment, and that than the file.\n",

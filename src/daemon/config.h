@@ -22,9 +22,14 @@ struct config {
     enum config_action action;
     const char *file;      /* --config or CONCLAVE_CONFIG, or NULL; the caller's text */
     const char *bootstrap; /* --bootstrap, or NULL */
+    const char *join;      /* --join, or NULL; not both */
     struct settings settings;
     uint64_t node_id;
+    unsigned connection_rate, member_rate; /* a second; 0: no limit */
+    uint64_t idle_ms;                      /* 0: no limit */
     unsigned workers, heartbeat_ms, election_ms;
+    bool tls; /* certificates are given */
+    bool client_certificates_required;
     enum logger_level log_level;
     enum logger_format log_format;
 };
@@ -36,7 +41,8 @@ enum conclave_code config_load(struct config *config, int argc, char **argv,
                                char *const *environment, struct settings_error *error) MUST_USE;
 
 /* Checks what the disk has to say: the data directory (there, or can be made), the log file's
- * directory, the genesis file and that this node is in it. CONFIG with `error` set. */
+ * directory, the certificates, the genesis file and that this node is in it, the ticket. CONFIG
+ * with `error` set. */
 enum conclave_code config_check(const struct config *config, struct settings_error *error) MUST_USE;
 
 /* What --help prints. */

@@ -21,6 +21,27 @@ static enum conclave_code make(const char *path, struct settings_error *error)
     return CONCLAVE_OK;
 }
 
+/* Makes the directory's own name durable: what is synced in it is lost with it. */
+static enum conclave_code sync_above(const char *path, struct settings_error *error)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int above = folder < 0 ? -1 : openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failed = above < 0 || fsync(above) != 0 ? errno : 0;
+    if (above >= 0) {
+        (void)close(above);
+    }
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    /* Who may not read it did not make `path` either: it was there before. */
+    if (failed != 0 && failed != EACCES) {
+        settings_error_set(error, "%s: the directory above it cannot be synced: %s", path,
+                           strerror(failed));
+        return CONCLAVE_IO;
+    }
+    return CONCLAVE_OK;
+}
+
 static enum conclave_code refuse_locked(int lock, const char *path, struct settings_error *error)
 {
     char pid[16] = "";
@@ -63,6 +84,9 @@ enum conclave_code data_dir_open(const char *path, struct data_dir *data_dir,
     (void)snprintf(data_dir->log, sizeof data_dir->log, "%s/log", path);
     (void)snprintf(data_dir->state, sizeof data_dir->state, "%s/state", path);
     enum conclave_code code = make(path, error);
+    if (code == CONCLAVE_OK) {
+        code = sync_above(path, error);
+    }
     if (code == CONCLAVE_OK) {
         code = take_lock(path, &data_dir->lock, error);
     }

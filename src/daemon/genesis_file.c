@@ -11,6 +11,7 @@
 
 #include "auth/auth.h"
 #include "codec/envelope.h"
+#include "codec/utf8.h"
 
 #define GENESIS_MARK           "conclave-genesis-v1"
 #define GENESIS_LOG_INDEX      2u /* entry 1 is the configuration */
@@ -21,6 +22,7 @@ struct body {
     const msgpack_object *nodes;
     const msgpack_object *chair;
     uint64_t created_ms;
+    struct slice reads;
 };
 
 static const struct codec_field body_fields[] = {
@@ -28,6 +30,7 @@ static const struct codec_field body_fields[] = {
     {"nodes", CODEC_ARRAY, true, offsetof(struct body, nodes), 1, LIMIT_NODES},
     {"chair", CODEC_MAP, true, offsetof(struct body, chair), 0, 0},
     {"created", CODEC_U64, true, offsetof(struct body, created_ms), 0, 0},
+    {"reads", CODEC_STRING, false, offsetof(struct body, reads), 0, 16},
 };
 
 static enum conclave_code copy_address(const msgpack_object *object,
@@ -52,13 +55,19 @@ static enum conclave_code read_node(const msgpack_object *object, struct genesis
     const msgpack_object *items;
     uint32_t count;
     struct genesis_file_node node;
+    struct slice key;
     enum conclave_code code;
-    if ((code = codec_get_array(object, 3, 3, &items, &count)) != CONCLAVE_OK ||
+    if ((code = codec_get_array(object, 4, 4, &items, &count)) != CONCLAVE_OK ||
         (code = codec_get_u64(&items[0], &node.node_id)) != CONCLAVE_OK ||
         (code = copy_address(&items[1], node.peer_address)) != CONCLAVE_OK ||
-        (code = copy_address(&items[2], node.client_address)) != CONCLAVE_OK) {
+        (code = copy_address(&items[2], node.client_address)) != CONCLAVE_OK ||
+        (code = codec_get_bytes(&items[3], &key)) != CONCLAVE_OK) {
         return code;
     }
+    if (key.size != AUTH_PUBLIC_KEY_BYTES) {
+        return CONCLAVE_BAD_REQUEST;
+    }
+    memcpy(node.key, key.data, AUTH_PUBLIC_KEY_BYTES);
     if (node.node_id == 0 || genesis_file_find(genesis, node.node_id) != NULL) {
         return CONCLAVE_BAD_REQUEST;
     }
@@ -86,7 +95,8 @@ static enum conclave_code read_envelope(const struct envelope *envelope,
         code = read_node(&nodes[i], genesis);
     }
     if (code != CONCLAVE_OK) {
-        codec_error_set(error, "a node is not [id, peer address, client address], or comes twice");
+        codec_error_set(error,
+                        "a node is not [id, peer address, client address, key], or comes twice");
         return code;
     }
     auth_cluster_id(envelope->bytes, genesis->cluster_id);
@@ -155,7 +165,8 @@ static enum conclave_code read_text(const char *path, unsigned line, const char 
     if (at == NULL) {
         return refuse(error, path, line, "out of memory");
     }
-    if (sodium_base642bin(at, size + 1, text, size, NULL, &genesis->command.size, NULL,
+    if (!codec_ascii_valid(slice_of(text, size)) ||
+        sodium_base642bin(at, size + 1, text, size, NULL, &genesis->command.size, NULL,
                           GENESIS_BASE64_VARIANT) != 0 ||
         genesis->command.size == 0) {
         return refuse(error, path, line, "the genesis command is not base64url (was it cut?)");

@@ -9,6 +9,7 @@
 
 #include <conclave/limits.h>
 
+#include "auth/auth.h"
 #include "base/buffer.h"
 #include "codec/reader.h"
 #include "log/log.h"
@@ -17,6 +18,7 @@ struct genesis_file_node {
     uint64_t node_id;
     char peer_address[LIMIT_ADDRESS_BYTES + 1];
     char client_address[LIMIT_ADDRESS_BYTES + 1];
+    uint8_t key[AUTH_PUBLIC_KEY_BYTES];
 };
 
 struct genesis_file {

@@ -5,6 +5,7 @@
 
 struct log_writer {
     struct log *log;
+    struct http_instruments *instruments;
     void (*done)(void *context, enum conclave_code code);
     void *context;
     uv_async_t finished;
@@ -31,8 +32,12 @@ static void writer_thread(void *argument)
         }
         struct replica_write write = writer->write;
         uv_mutex_unlock(&writer->lock);
+        uint64_t started_us = clock_monotonic_us(&clock_system);
         enum conclave_code code =
             log_append(writer->log, write.first_index, write.entries, write.entry_count);
+        metric_observe(&writer->instruments->sync_us,
+                       clock_monotonic_us(&clock_system) - started_us);
+        metric_observe(&writer->instruments->write_entries, write.entry_count);
         uv_mutex_lock(&writer->lock);
         writer->wanted = false;
         writer->code = code;
@@ -57,15 +62,17 @@ static void on_finished(uv_async_t *async)
 }
 
 enum conclave_code log_writer_open(uv_loop_t *loop, struct log *log,
+                                   struct http_instruments *instruments,
                                    void (*done)(void *context, enum conclave_code code),
                                    void *context, struct log_writer **writer)
 {
-    ASSERT(loop != NULL && log != NULL && done != NULL && writer != NULL);
+    ASSERT(loop != NULL && log != NULL && instruments != NULL && done != NULL && writer != NULL);
     struct log_writer *made = memory_allocate_zeroed(1, sizeof *made);
     if (made == NULL) {
         return CONCLAVE_NO_MEMORY;
     }
     made->log = log;
+    made->instruments = instruments;
     made->done = done;
     made->context = context;
     if (uv_mutex_init(&made->lock) != 0) {

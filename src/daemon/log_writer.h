@@ -6,11 +6,14 @@
 #include <uv.h>
 
 #include "consensus/replica.h"
+#include "http/http.h"
 
 struct log_writer;
 
-/* `done` is called on the loop with what log_append returned. NO_MEMORY, IO (no thread). */
+/* `instruments` are told of every write. `done` is called on the loop with what log_append
+ * returned. NO_MEMORY, IO (no thread). */
 enum conclave_code log_writer_open(uv_loop_t *loop, struct log *log,
+                                   struct http_instruments *instruments,
                                    void (*done)(void *context, enum conclave_code code),
                                    void *context, struct log_writer **writer) MUST_USE;
 

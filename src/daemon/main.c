@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "auth/process.h"
 #include "daemon/node.h"
 
 #define DESCRIPTORS_SPARE 256u /* peers, files, those that are turned away */
@@ -35,7 +36,7 @@ static int start(const struct config *config)
     const char *log_file = settings_text(&config->settings, SETTING_LOG_FILE);
     (void)snprintf(workers, sizeof workers, "%u", config->workers);
     if (setenv("UV_THREADPOOL_SIZE", workers, 1) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-        auth_init() != CONCLAVE_OK) {
+        auth_init() != CONCLAVE_OK || auth_process_protect() != CONCLAVE_OK) {
         (void)fputs("conclaved: the process could not be set up\n", stderr);
         return NODE_FAILED;
     }

@@ -24,7 +24,7 @@
 static void host_send(void *context, uint64_t node_id, struct slice message)
 {
     struct node *node = context;
-    if (node->peers != NULL && node->phase < NODE_PHASE_CLOSING) {
+    if (node->peers != NULL && node->phase < NODE_PHASE_CLOSING && !node->refused) {
         peers_send(node->peers, node_id, message);
     }
 }
@@ -45,6 +45,10 @@ static void host_decided(void *context, uint64_t token, enum conclave_code code,
 static void host_readable(void *context, uint64_t token, enum conclave_code code)
 {
     struct node *node = context;
+    if (token == SEEING_TOKEN) {
+        seeing_readable(node, code);
+        return;
+    }
     ASSERT(node->api != NULL);
     api_readable(node->api, token, code);
 }
@@ -55,6 +59,26 @@ static void host_event(void *context, struct slice event)
     if (node->api != NULL) { /* while the replica opens there are no watchers */
         api_event(node->api, event);
     }
+}
+
+static void host_seated(void *context, const struct replica_seat *seats, unsigned count)
+{
+    struct node *node = context;
+    struct peers_node nodes[LIMIT_NODES];
+    unsigned voters = 0;
+    bool own = false;
+    for (unsigned i = 0; i < count; i++) {
+        own = own || seats[i].node_id == node->config->node_id;
+        voters += seats[i].voter;
+        nodes[i].node_id = seats[i].node_id;
+        memcpy(nodes[i].address, seats[i].address, sizeof nodes[i].address);
+    }
+    /* A node that comes reads the log from its beginning: of times before it was one of them it
+     * learns nothing about who is there now. */
+    if (own && node->phase < NODE_PHASE_CLOSING) {
+        peers_seat(node->peers, nodes, count);
+    }
+    LOG_INFO("the nodes of the cluster", FIELD_U64("nodes", count), FIELD_U64("voters", voters));
 }
 
 /* One line on standard error, and one in the log if that goes elsewhere. */
@@ -97,9 +121,30 @@ static void host_client_close(void *context, uint64_t connection_id)
     clients_hang_up(((struct node *)context)->clients, connection_id);
 }
 
+static size_t host_client_unsent(void *context, uint64_t connection_id)
+{
+    return clients_unsent(((struct node *)context)->clients, connection_id);
+}
+
+static void host_client_pause(void *context, uint64_t connection_id, bool paused)
+{
+    clients_pause(((struct node *)context)->clients, connection_id, paused);
+}
+
 static void host_verify(void *context, struct api_verification *verification)
 {
     verifier_add(((struct node *)context)->verifier, verification);
+}
+
+static bool host_channel_binding(void *context, uint64_t connection_id, uint8_t binding[32])
+{
+    return clients_binding(((struct node *)context)->clients, connection_id, binding);
+}
+
+static void host_random_bytes(void *context, uint8_t *bytes, size_t size)
+{
+    (void)context;
+    randombytes_buf(bytes, size);
 }
 
 static unsigned host_peers(void *context, struct api_peer *peers)
@@ -113,6 +158,7 @@ static unsigned host_peers(void *context, struct api_peer *peers)
             .node_id = status[i].node_id,
             .connected = status[i].connected,
             .error = net_error_text(status[i].error),
+            .reason = status[i].reason,
             .seen = status[i].seen,
             .last_seen_ms_ago = status[i].seen && now_ms > status[i].last_seen_ms
                                     ? now_ms - status[i].last_seen_ms
@@ -120,6 +166,18 @@ static unsigned host_peers(void *context, struct api_peer *peers)
         };
     }
     return count;
+}
+
+_Static_assert(API_WHY_BYTES >= HEALTH_WHY_BYTES, "room for the reason");
+
+static void host_health(void *context, struct api_health *health)
+{
+    struct node *node = context;
+    struct health_report report;
+    seeing_report(node, &report);
+    health->state = health_name(report.health);
+    health_reason(&report, health->why);
+    health->http = settings_text(&node->config->settings, SETTING_HTTP_ADDRESS);
 }
 
 /* --- events of the loop --- */
@@ -137,14 +195,6 @@ static void on_verified(void *context, struct api_verification *verification)
     api_verified(((struct node *)context)->api, verification);
 }
 
-static void on_message(void *context, uint64_t node_id, struct slice message)
-{
-    struct node *node = context;
-    if (node->phase < NODE_PHASE_CLOSING) {
-        replica_receive(node->replica, node_id, message);
-    }
-}
-
 static void on_timer(uv_timer_t *timer)
 {
     struct node *node = timer->data;
@@ -157,11 +207,18 @@ static void set_timer(struct node *node)
 {
     uint64_t now_ms = clock_monotonic_ms(&clock_system);
     uint64_t deadline_ms = replica_deadline_ms(node->replica);
+    uint64_t seeing_ms = seeing_deadline_ms(node);
+    uint64_t api_ms = api_deadline_ms(node->api);
+    deadline_ms = seeing_ms < deadline_ms ? seeing_ms : deadline_ms;
+    deadline_ms = api_ms < deadline_ms ? api_ms : deadline_ms;
     if (node->phase > NODE_PHASE_RUNNING && node->phase_deadline_ms < deadline_ms) {
         deadline_ms = node->phase_deadline_ms;
     }
     /* The loop's time is that of the turn's begin: never less than 1, or it would run hot. */
     uint64_t delay_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 1;
+    if (api_has_work(node->api)) {
+        delay_ms = 0; /* what made room for others goes on after them */
+    }
     int rv = uv_timer_start(&node->timer, on_timer, delay_ms, 0);
     ASSERT(rv == 0);
 }
@@ -173,7 +230,9 @@ static void node_turn(void *context)
     if (node->api == NULL || node->phase >= NODE_PHASE_CLOSING) {
         return;
     }
+    node_check_refused(node);
     api_run(node->api);
+    seeing_turn(node);
     verifier_run(node->verifier);
     if (node->phase > NODE_PHASE_RUNNING) {
         node_stop_turn(node);
@@ -183,17 +242,24 @@ static void node_turn(void *context)
     }
 }
 
+/* The log file may have been moved, and certificates renewed. */
+static void reload(struct node *node)
+{
+    notify_reloading();
+    if (logger_reopen() != CONCLAVE_OK) {
+        LOG_ERROR("the log file could not be reopened: the old one is kept");
+    } else {
+        LOG_INFO("the log file was reopened");
+    }
+    node_reload_certificates(node);
+    notify_ready();
+}
+
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct node *node = signal->data;
     if (number == SIGHUP) {
-        notify_reloading();
-        if (logger_reopen() != CONCLAVE_OK) {
-            LOG_ERROR("the log file could not be reopened: the old one is kept");
-        } else {
-            LOG_INFO("the log file was reopened");
-        }
-        notify_ready();
+        reload(node);
         return;
     }
     if (node->phase != NODE_PHASE_RUNNING) {
@@ -222,6 +288,8 @@ static enum conclave_code open_base(struct node *node)
     int rv = uv_timer_init(&node->loop, &node->timer);
     ASSERT(rv == 0);
     node->timer.data = node;
+    rv = uv_timer_init(&node->loop, &node->watch);
+    ASSERT(rv == 0);
     open_signal(node, &node->terminate, SIGTERM);
     open_signal(node, &node->interrupt, SIGINT);
     open_signal(node, &node->hang_up, SIGHUP);
@@ -230,7 +298,8 @@ static enum conclave_code open_base(struct node *node)
         code = clients_open(node->net, &node->clients);
     }
     if (code == CONCLAVE_OK) {
-        code = log_writer_open(&node->loop, node->storage.log, on_written, node, &node->writer);
+        code = log_writer_open(&node->loop, node->storage.log, &node->seeing.instruments,
+                               on_written, node, &node->writer);
     }
     if (code == CONCLAVE_OK) {
         code =
@@ -238,36 +307,41 @@ static enum conclave_code open_base(struct node *node)
     }
     if (code != CONCLAVE_OK) {
         settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
+        return code;
+    }
+    return node_open_certificates(node);
+}
+
+static void host_keep(void *context, struct slice bytes)
+{
+    keeper_keep(&((struct node *)context)->keeper, bytes);
+}
+
+static void on_kept(void *context, enum conclave_code code)
+{
+    struct node *node = context;
+    if (node->replica != NULL && node->phase < NODE_PHASE_CLOSING) {
+        replica_kept(node->replica, code);
+    }
+}
+
+static enum conclave_code open_keeper(struct node *node)
+{
+    node->keeper_open = true;
+    enum conclave_code code = keeper_open(&node->keeper, &node->loop, node->config,
+                                          &node->storage.genesis, on_kept, node, &node->error);
+    if (code == CONCLAVE_NO_MEMORY) {
+        settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
     }
     return code;
 }
 
-static enum conclave_code open_peers(struct node *node)
-{
-    const struct storage *storage = &node->storage;
-    struct peers_node nodes[LIMIT_NODES];
-    for (unsigned i = 0; i < storage->genesis.node_count; i++) {
-        nodes[i].node_id = storage->genesis.nodes[i].node_id;
-        memcpy(nodes[i].address, storage->genesis.nodes[i].peer_address, sizeof nodes[i].address);
-    }
-    struct peers_config config = {
-        .net = node->net,
-        .node_id = node->config->node_id,
-        .program_version = CONCLAVE_VERSION,
-        .nodes = nodes,
-        .node_count = storage->genesis.node_count,
-        .clock = &clock_system,
-        .random = &random_system,
-        .received = on_message,
-        .context = node,
-    };
-    memcpy(config.cluster_id, storage->identity.cluster_id, sizeof config.cluster_id);
-    memcpy(config.disk_id, storage->identity.disk_id, sizeof config.disk_id);
-    return peers_open(&config, &node->peers);
-}
-
 static enum conclave_code open_replica(struct node *node)
 {
+    enum conclave_code code = open_keeper(node);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
     node->replica_host = (struct replica_host){
         .context = node,
         .send = host_send,
@@ -275,14 +349,22 @@ static enum conclave_code open_replica(struct node *node)
         .decided = host_decided,
         .readable = host_readable,
         .event = host_event,
+        .keep = host_keep,
+        .seated = host_seated,
         .failed = host_failed,
     };
     node->api_host = (struct api_host){
         .context = node,
         .send = host_client_send,
         .close = host_client_close,
+        .pause = host_client_pause,
+        .unsent = host_client_unsent,
         .verify = host_verify,
+        .random_bytes = host_random_bytes,
+        .channel_binding = host_channel_binding,
         .peers = host_peers,
+        .health = host_health,
+        .security = node_security,
     };
     const struct replica_config replica_config = {
         .node_id = node->config->node_id,
@@ -293,14 +375,18 @@ static enum conclave_code open_replica(struct node *node)
         .clock = &clock_system,
         .random = &random_system,
         .host = &node->replica_host,
+        .signer = node->keeper.signs ? &node->keeper.signer : NULL,
+        .kept = buffer_slice(&node->keeper.kept),
     };
-    enum conclave_code code = replica_open(&replica_config, &node->replica);
+    code = replica_open(&replica_config, &node->replica);
     if (code == CONCLAVE_OK) {
         const struct api_config api_config = {
             .replica = node->replica,
             .clock = &clock_system,
             .host = &node->api_host,
             .version = CONCLAVE_VERSION,
+            .limits = api_limits_of(node->config->connection_rate, node->config->member_rate,
+                                    node->config->idle_ms),
         };
         code = api_open(&api_config, &node->api);
     }
@@ -329,23 +415,29 @@ static enum conclave_code refuse_listen(struct node *node, enum conclave_code co
 static enum conclave_code listen_all(struct node *node)
 {
     const struct settings *settings = &node->config->settings;
+    const struct storage *storage = &node->storage;
     const struct genesis_file_node *self =
-        genesis_file_find(&node->storage.genesis, node->config->node_id);
-    ASSERT(self != NULL);
+        genesis_file_find(&storage->genesis, node->config->node_id);
+    ASSERT(storage->joined || self != NULL);
     struct codec_error why;
     const char *peer = settings_text(settings, SETTING_LISTEN_PEER);
     const char *client = settings_text(settings, SETTING_LISTEN_CLIENT);
-    peer = peer[0] != '\0' ? peer : self->peer_address;
-    client = client[0] != '\0' ? client : self->client_address;
+    if (peer[0] == '\0') {
+        peer = storage->joined ? storage->ticket.peer_address : self->peer_address;
+    }
+    if (client[0] == '\0') {
+        client = storage->joined ? storage->ticket.client_address : self->client_address;
+    }
     enum conclave_code code = peers_listen(node->peers, peer, &why);
     if (code != CONCLAVE_OK) {
         return refuse_listen(node, code, peer, why.text);
     }
-    code = clients_listen(node->clients, client, &why);
+    code = clients_listen(node->clients, client, node->config->client_certificates_required, &why);
     if (code != CONCLAVE_OK) {
         return refuse_listen(node, code, client, why.text);
     }
-    LOG_INFO("listening", FIELD_TEXT("peers", peer), FIELD_TEXT("clients", client));
+    LOG_INFO("listening", FIELD_TEXT("peers", peer), FIELD_TEXT("clients", client),
+             FIELD_TEXT("tls", node->tls == NULL ? "off" : "on"));
     return CONCLAVE_OK;
 }
 
@@ -355,16 +447,19 @@ static enum conclave_code node_open(struct node *node)
     if (code != CONCLAVE_OK) {
         return code;
     }
-    code = open_peers(node);
+    code = node_open_peers(node);
     if (code != CONCLAVE_OK) {
-        settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
         return code;
     }
     code = listen_all(node); /* first: a node that cannot be reached must not take part */
     if (code == CONCLAVE_OK) {
+        code = seeing_open(node, &node->error); /* a state that is made anew takes long */
+    }
+    if (code == CONCLAVE_OK) {
         code = open_replica(node);
     }
     if (code == CONCLAVE_OK) {
+        seeing_serve(node);
         clients_serve(node->clients, node->api);
         peers_start(node->peers);
         set_timer(node);
@@ -399,6 +494,9 @@ enum node_status node_run(const struct config *config)
         return report(&node, code);
     }
     int rv = uv_loop_init(&node.loop);
+    if (rv == 0) {
+        rv = uv_loop_configure(&node.loop, UV_METRICS_IDLE_TIME);
+    }
     if (rv != 0) {
         settings_error_set(&node.error, "cannot start: %s", uv_strerror(rv));
         storage_close(&node.storage);
@@ -417,8 +515,14 @@ enum node_status node_run(const struct config *config)
     ASSERT(rv == 0);
     rv = uv_loop_close(&node.loop);
     ASSERT(rv == 0);
+    seeing_close(&node);
+    tls_context_release(node.tls);
+    known_disks_close(node.known_disks);
     if (node.replica != NULL) {
         replica_close(node.replica);
+    }
+    if (node.keeper_open) {
+        keeper_close(&node.keeper);
     }
     api_close(node.api);
     if (node.verifier != NULL) {

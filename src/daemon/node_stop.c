@@ -85,6 +85,7 @@ void node_close(struct node *node)
     ASSERT(node->phase < NODE_PHASE_CLOSING);
     node->phase = NODE_PHASE_CLOSING;
     uv_close((uv_handle_t *)&node->timer, NULL);
+    uv_close((uv_handle_t *)&node->watch, NULL);
     uv_close((uv_handle_t *)&node->terminate, NULL);
     uv_close((uv_handle_t *)&node->interrupt, NULL);
     uv_close((uv_handle_t *)&node->hang_up, NULL);

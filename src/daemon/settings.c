@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/rate.h"
 #include "daemon/suggest.h"
 #include "net/address.h"
 
 /* In the order of enum logger_level and enum logger_format. */
 static const char *const levels[] = {"debug", "info", "warn", "error", "off", NULL};
 static const char *const formats[] = {"logfmt", "json", NULL};
+static const char *const client_certificates[] = {"optional", "required", NULL};
 
 const struct setting_info settings_table[SETTING_COUNT] = {
     [SETTING_NODE_ID] = {"node", "id", "CONCLAVE_NODE_ID", "node-id", SETTING_NUMBER,
@@ -20,6 +22,10 @@ const struct setting_info settings_table[SETTING_COUNT] = {
     [SETTING_DATA_DIR] = {"node", "data_dir", "CONCLAVE_DATA_DIR", "data-dir", SETTING_PATH,
                           .standard = "/var/lib/conclave", .value_name = "DIR",
                           .help = "where the log and the state are kept"},
+    [SETTING_NODE_KEY] = {"node", "node_key", "CONCLAVE_NODE_KEY", "node-key", SETTING_PATH,
+                          .standard = "", .value_name = "FILE",
+                          .help = "the key that signs checkpoints, mode 0600 (default: the data "
+                                  "directory's name and .key)"},
     [SETTING_LISTEN_PEER] = {"node", "listen_peer", "CONCLAVE_LISTEN_PEER", "listen-peer",
                              SETTING_ADDRESS, .standard = "", .value_name = "IP:PORT",
                              .help =
@@ -31,6 +37,34 @@ const struct setting_info settings_table[SETTING_COUNT] = {
     [SETTING_WORKERS] = {"node", "workers", "CONCLAVE_WORKERS", "workers", SETTING_NUMBER, .min = 1,
                          .max = 64, .standard = "2", .value_name = "N",
                          .help = "threads that check signatures"},
+    [SETTING_TLS_CA] = {"tls", "ca", "CONCLAVE_TLS_CA", "tls-ca", SETTING_PATH, .standard = "",
+                        .value_name = "FILE",
+                        .help = "certificates of the cluster's CA; with the next two, connections "
+                                "are encrypted; SIGHUP reads them again"},
+    [SETTING_TLS_CERTIFICATE] = {"tls", "certificate", "CONCLAVE_TLS_CERTIFICATE",
+                                 "tls-certificate", SETTING_PATH, .standard = "",
+                                 .value_name = "FILE", .help = "this node's certificate"},
+    [SETTING_TLS_KEY] = {"tls", "key", "CONCLAVE_TLS_KEY", "tls-key", SETTING_PATH, .standard = "",
+                         .value_name = "FILE", .help = "its key, readable by its owner only"},
+    [SETTING_TLS_CLIENTS] = {"tls", "client_certificates", "CONCLAVE_TLS_CLIENT_CERTIFICATES",
+                             "tls-client-certificates", SETTING_CHOICE,
+                             .choices = client_certificates, .standard = "optional",
+                             .value_name = "WHICH",
+                             .help = "optional or required: may clients come without one"},
+    [SETTING_CONNECTION_RATE] =
+        {"limits", "connection_requests", "CONCLAVE_CONNECTION_REQUESTS", "connection-requests",
+         SETTING_NUMBER, .max = RATE_MOST, .standard = "1000", .value_name = "N",
+         .help = "requests a second of one connection while the node is pressed; "
+                 "0: no limit; a signed command that is in order is free"},
+    [SETTING_MEMBER_RATE] = {"limits", "member_commands", "CONCLAVE_MEMBER_COMMANDS",
+                             "member-commands", SETTING_NUMBER, .max = RATE_MOST, .standard = "200",
+                             .value_name = "N",
+                             .help = "commands a second of one member who is no chair; 0: no "
+                                     "limit"},
+    [SETTING_IDLE_S] = {"limits", "idle_s", "CONCLAVE_IDLE_S", "idle-s", SETTING_NUMBER,
+                        .max = 86400, .standard = "600", .value_name = "SECONDS",
+                        .help = "a client's connection that asks nothing for so long is closed; "
+                                "0: never"},
     [SETTING_HEARTBEAT_MS] = {"raft", "heartbeat_ms", "CONCLAVE_HEARTBEAT_MS", "heartbeat-ms",
                               SETTING_NUMBER, .min = 5, .max = 60000, .standard = "50",
                               .value_name = "MS", .help = "time between a leader's signs of life"},
@@ -48,6 +82,10 @@ const struct setting_info settings_table[SETTING_COUNT] = {
     [SETTING_LOG_FILE] = {"log", "file", "CONCLAVE_LOG_FILE", "log-file", SETTING_PATH,
                           .standard = "", .value_name = "FILE",
                           .help = "log to this file, not to standard error; SIGHUP reopens it"},
+    [SETTING_HTTP_ADDRESS] = {"http", "address", "CONCLAVE_HTTP_ADDRESS", "http-address",
+                              SETTING_ADDRESS, .standard = "", .value_name = "IP:PORT",
+                              .help = "serve /metrics, /livez and /readyz here, unencrypted; "
+                                      "nothing is served unless it is set"},
 };
 
 void settings_error_set(struct settings_error *error, const char *format, ...)
@@ -141,9 +179,6 @@ static enum conclave_code check_address(const char *text, const char *where,
         return CONCLAVE_OK;
     }
     enum conclave_code code = net_address_parse(text, false, &address, &why);
-    if (code == CONCLAVE_OK) {
-        code = net_address_check_allowed(&address, text, &why);
-    }
     if (code != CONCLAVE_OK) {
         settings_error_set(error, "%s: %s", where, why.text);
         return CONCLAVE_CONFIG;

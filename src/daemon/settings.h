@@ -19,21 +19,30 @@
 enum setting {
     SETTING_NODE_ID,
     SETTING_DATA_DIR,
+    SETTING_NODE_KEY,
     SETTING_LISTEN_PEER,
     SETTING_LISTEN_CLIENT,
     SETTING_WORKERS,
+    SETTING_TLS_CA,
+    SETTING_TLS_CERTIFICATE,
+    SETTING_TLS_KEY,
+    SETTING_TLS_CLIENTS,
+    SETTING_CONNECTION_RATE,
+    SETTING_MEMBER_RATE,
+    SETTING_IDLE_S,
     SETTING_HEARTBEAT_MS,
     SETTING_ELECTION_MS,
     SETTING_LOG_LEVEL,
     SETTING_LOG_FORMAT,
     SETTING_LOG_FILE,
+    SETTING_HTTP_ADDRESS,
     SETTING_COUNT
 };
 
 enum setting_type {
     SETTING_NUMBER,  /* min to max */
     SETTING_CHOICE,  /* one of `choices` */
-    SETTING_ADDRESS, /* loopback IP:PORT, or empty */
+    SETTING_ADDRESS, /* IP:PORT, or empty */
     SETTING_PATH     /* any text; must not be empty if `required` */
 };
 

@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/join_file.h"
 #include "daemon/state_trust.h"
 #include "kv/kv_lmdb.h"
-#include "log/log_lmdb.h"
+#include "log/log_journal.h"
 
 static enum conclave_code refuse(struct settings_error *error, const char *path,
                                  enum conclave_code code)
@@ -45,7 +46,7 @@ static enum conclave_code check_same_genesis(const struct config *config,
  * node has taken part in nothing yet. It may start over. */
 static enum conclave_code start_log_over(struct storage *storage)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb"};
+    static const char *const files[] = {"data.mdb", "lock.mdb", "journal"};
     char path[DATA_DIR_PATH_BYTES + 16];
     LOG_WARN("the first start was cut off: it is done again");
     log_close(storage->log);
@@ -56,7 +57,7 @@ static enum conclave_code start_log_over(struct storage *storage)
             return CONCLAVE_IO;
         }
     }
-    return log_lmdb_open(storage->data_dir.log, 0, &storage->log);
+    return log_journal_open(storage->data_dir.log, NULL, &storage->log);
 }
 
 static enum conclave_code bootstrap(const struct config *config, struct storage *storage,
@@ -87,6 +88,52 @@ static enum conclave_code bootstrap(const struct config *config, struct storage 
     return replica_identity(storage->log, &storage->identity);
 }
 
+/* The ticket is kept beside the log: later starts need its addresses and token. First the ticket,
+ * then the identity: a start that is cut off in between is done again. */
+static enum conclave_code join(const struct config *config, struct storage *storage, bool found,
+                               struct settings_error *error)
+{
+    struct join_ticket *ticket = &storage->ticket;
+    enum conclave_code code = join_file_read(config->join, ticket, error);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    if (found && memcmp(ticket->cluster_id, storage->identity.cluster_id, 16) != 0) {
+        settings_error_set(error, "%s holds data of another cluster than that of the ticket %s",
+                           data_dir_of(config), config->join);
+        return CONCLAVE_CONFIG;
+    }
+    if (!found && !ticket->has_token) {
+        settings_error_set(error,
+                           "%s: this ticket is for a node that has data, and %s holds none: add "
+                           "the node with `conclave cluster add`",
+                           config->join, data_dir_of(config));
+        return CONCLAVE_CONFIG;
+    }
+    code = join_file_keep(data_dir_of(config), ticket, error);
+    if (code != CONCLAVE_OK || found) {
+        return code;
+    }
+    struct codec_error why = {.text = ""};
+    code = replica_join(storage->log, ticket->cluster_id, config->node_id, &random_system, &why);
+    if (code != CONCLAVE_OK) {
+        settings_error_set(error, "%s: %s", storage->data_dir.log,
+                           why.text[0] != '\0' ? why.text : conclave_code_text(code));
+        return code;
+    }
+    LOG_INFO("joining", FIELD_TEXT("ticket", config->join));
+    return replica_identity(storage->log, &storage->identity);
+}
+
+/* A node that joined once has its ticket. */
+static enum conclave_code find_ticket(const struct config *config, struct storage *storage,
+                                      struct settings_error *error)
+{
+    enum conclave_code code = join_file_kept(data_dir_of(config), &storage->ticket, error);
+    storage->joined = code == CONCLAVE_OK;
+    return code == CONCLAVE_NOT_FOUND && !storage->identity.joined ? CONCLAVE_OK : code;
+}
+
 static enum conclave_code find_identity(const struct config *config, struct storage *storage,
                                         struct settings_error *error)
 {
@@ -95,12 +142,19 @@ static enum conclave_code find_identity(const struct config *config, struct stor
         return refuse(error, storage->data_dir.log, code);
     }
     bool found = code == CONCLAVE_OK;
-    if (!found && config->bootstrap == NULL) {
+    if (!found && config->bootstrap == NULL && config->join == NULL) {
         settings_error_set(error,
                            "%s holds no data: start a node of a new cluster with --bootstrap "
-                           "GENESIS_FILE (from `conclave init`)",
+                           "GENESIS_FILE (from `conclave init`), one that comes to a cluster with "
+                           "--join TICKET (from `conclave cluster add`)",
                            data_dir_of(config));
         return CONCLAVE_CONFIG;
+    }
+    if (config->join != NULL) {
+        code = join(config, storage, found, error);
+        if (code != CONCLAVE_OK) {
+            return code;
+        }
     }
     if (config->bootstrap != NULL) {
         struct genesis_file genesis;
@@ -123,13 +177,26 @@ static enum conclave_code find_identity(const struct config *config, struct stor
                            storage->identity.node_id, config->node_id);
         return CONCLAVE_CONFIG;
     }
-    return CONCLAVE_OK;
+    return find_ticket(config, storage, error);
+}
+
+/* The genesis that the log began with; a node that joined may not have it yet, and is not in it. */
+static enum conclave_code find_genesis(const struct config *config, struct storage *storage)
+{
+    enum conclave_code code = genesis_file_read_log(storage->log, &storage->genesis);
+    if (storage->identity.joined) {
+        return code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
+    }
+    if (code == CONCLAVE_OK && genesis_file_find(&storage->genesis, config->node_id) == NULL) {
+        return CONCLAVE_CORRUPT;
+    }
+    return code;
 }
 
 static enum conclave_code open_log(const struct config *config, struct storage *storage,
                                    struct settings_error *error)
 {
-    enum conclave_code code = log_lmdb_open(storage->data_dir.log, 0, &storage->log);
+    enum conclave_code code = log_journal_open(storage->data_dir.log, NULL, &storage->log);
     if (code != CONCLAVE_OK) {
         return refuse(error, storage->data_dir.log, code);
     }
@@ -137,10 +204,12 @@ static enum conclave_code open_log(const struct config *config, struct storage *
     if (code != CONCLAVE_OK) {
         return code;
     }
-    code = genesis_file_read_log(storage->log, &storage->genesis);
-    if (code == CONCLAVE_OK && genesis_file_find(&storage->genesis, config->node_id) == NULL) {
-        code = CONCLAVE_CORRUPT;
+    /* Before anybody hears of this node: a copy of its disk differs from now on. */
+    code = replica_count_start(storage->log, &random_system, &storage->identity);
+    if (code != CONCLAVE_OK) {
+        return refuse(error, storage->data_dir.log, code);
     }
+    code = find_genesis(config, storage);
     return code == CONCLAVE_OK ? code : refuse(error, storage->data_dir.log, code);
 }
 

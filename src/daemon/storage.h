@@ -2,6 +2,7 @@
 #ifndef DAEMON_STORAGE_H
 #define DAEMON_STORAGE_H
 
+#include "auth/join.h"
 #include "consensus/replica.h"
 #include "daemon/config.h"
 #include "daemon/data_dir.h"
@@ -12,13 +13,16 @@ struct storage {
     struct log *log;
     struct kv *kv;
     struct replica_identity identity;
-    struct genesis_file genesis;
+    struct genesis_file genesis; /* no nodes, in a node that joined and has no log yet */
+    bool joined;                 /* by a ticket: */
+    struct join_ticket ticket;
 };
 
 /* Opens everything; with config->bootstrap an empty directory becomes that of a new cluster's node,
- * and one of the same genesis stays as it is. CONFIG (no data and no bootstrap, another cluster's
- * or node's data), BUSY (in use), IO, CORRUPT, DISK_FULL, NO_MEMORY; `error` is the line for
- * people. */
+ * and one of the same genesis stays as it is; with config->join that of a node that is to come.
+ * Counts a start (replica_count_start). CONFIG (no data and no bootstrap, another cluster's or
+ * node's data), BUSY (in use), IO, CORRUPT, DISK_FULL, NO_MEMORY; `error` is the line for people.
+ */
 enum conclave_code storage_open(const struct config *config, struct storage *storage,
                                 struct settings_error *error) MUST_USE;
 

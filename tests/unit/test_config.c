@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <conclave/limits.h>
+
 #include "daemon/config.h"
 #include "daemon/suggest.h"
 
@@ -92,6 +94,9 @@ static void test_defaults(void **state)
     assert_int_equal(config->action, CONFIG_RUN);
     assert_int_equal(config->node_id, 3);
     assert_int_equal(config->heartbeat_ms, 50);
+    assert_int_equal(config->connection_rate, LIMIT_CONNECTION_RATE);
+    assert_int_equal(config->member_rate, LIMIT_MEMBER_RATE);
+    assert_int_equal(config->idle_ms, LIMIT_IDLE_MS);
     assert_int_equal(config->election_ms, 300);
     assert_int_equal(config->workers, 2);
     assert_int_equal(config->log_level, LOGGER_INFO);
@@ -151,7 +156,7 @@ static void test_wrong_lines_of_the_file(void **state)
         {"[node]\ncompletely_different = 1\n",
          ":2: there is no key \"completely_different\" in [node]"},
         {"[ndoe]\nid = 1\n", ":1: there is no section [ndoe] (did you mean \"node\"?)"},
-        {"[tls]\ncertificate = x\n", ":1: there is no section [tls]"},
+        {"[storage]\nengine = x\n", ":1: there is no section [storage]"},
         {"# x\n[logs]\n", ":2: there is no section [logs] (did you mean \"log\"?)"},
         {"[node\nid = 1\n", ":1: a section is written [name]"},
         {"id = 1\n", ":1: the key \"id\" stands before any [section]"},
@@ -181,9 +186,10 @@ static void test_wrong_lines_of_the_file(void **state)
          ":2: \"127.0.0.1:71010\": the port must be a number from 1 to 65535"},
         {"[node]\nlisten_client = localhost:7201\n",
          ":2: \"localhost:7201\" needs an IP address (did you mean \"127.0.0.1:7201\"?)"},
-        {"[node]\nlisten_client = 0.0.0.0:7201\n",
-         ":2: \"0.0.0.0:7201\" is not a loopback address: connections are not encrypted yet, so "
-         "only 127.0.0.0/8 and ::1 are allowed"},
+        {"[node]\nid = 1\nlisten_client = 0.0.0.0:7201\n",
+         ":3: \"0.0.0.0:7201\" is not a loopback address: without certificates connections are "
+         "not encrypted, and only 127.0.0.0/8 and ::1 are allowed (`conclave certs` makes "
+         "certificates)"},
         {"[node]\nid = 1\n[raft]\nheartbeat_ms = 101\n",
          ":4: election_ms (300) must be at least three times heartbeat_ms (101)"},
         {"[node]\nid = 1\n[raft]\nheartbeat_ms = 100\nelection_ms = 299\n",

@@ -147,6 +147,22 @@ static void expect_complaint(const struct fixture *fixture, const char *part)
     }
 }
 
+/* The same disk, started `starts` times more than before, each time with a number of its own. */
+static void expect_started_again(const struct replica_identity *before,
+                                 const struct replica_identity *now, unsigned starts)
+{
+    assert_memory_equal(now->cluster_id, before->cluster_id, sizeof now->cluster_id);
+    assert_memory_equal(now->disk_id, before->disk_id, sizeof now->disk_id);
+    assert_int_equal(now->node_id, before->node_id);
+    assert_int_equal(now->generation, before->generation + starts);
+    assert_int_equal(now->start_count, before->start_count + starts);
+    assert_memory_equal(now->starts, before->starts,
+                        (size_t)before->start_count * REPLICA_START_BYTES);
+    for (unsigned i = 1; i < now->start_count; i++) {
+        assert_memory_not_equal(now->starts[i], now->starts[i - 1], REPLICA_START_BYTES);
+    }
+}
+
 static void test_bootstrap_is_done_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -159,16 +175,17 @@ static void test_bootstrap_is_done_once(void **state)
     assert_int_equal(open_storage(fixture, 1, "genesis", &storage), CONCLAVE_OK);
     struct replica_identity identity = storage.identity;
     assert_int_equal(identity.node_id, 1);
+    assert_int_equal(identity.generation, 1);
     assert_int_equal(log_last_index(storage.log), 2);
     assert_int_equal(storage.genesis.node_count, 3);
     storage_close(&storage);
 
     /* With or without it again: the same node on the same disk. */
     assert_int_equal(open_storage(fixture, 1, "genesis", &storage), CONCLAVE_OK);
-    assert_memory_equal(&storage.identity, &identity, sizeof identity);
+    expect_started_again(&identity, &storage.identity, 1);
     assert_int_equal(storage_close_clean(&storage), CONCLAVE_OK);
     assert_int_equal(open_storage(fixture, 1, NULL, &storage), CONCLAVE_OK);
-    assert_memory_equal(&storage.identity, &identity, sizeof identity);
+    expect_started_again(&identity, &storage.identity, 2);
     storage_close(&storage);
 
     assert_int_equal(open_storage(fixture, 1, "other", &storage), CONCLAVE_CONFIG);
@@ -359,7 +376,11 @@ static void test_log_writer(void **state)
     struct writes writes = {.wanted = 200, .next_index = 1};
     assert_int_equal(uv_loop_init(&loop), 0);
     assert_int_equal(log_memory_open(&log), CONCLAVE_OK);
-    assert_int_equal(log_writer_open(&loop, log, on_written, &writes, &writes.writer), CONCLAVE_OK);
+    struct http_instruments instruments;
+    metric_histogram_init(&instruments.sync_us, &metric_scale_us);
+    metric_histogram_init(&instruments.write_entries, &metric_scale_count);
+    assert_int_equal(log_writer_open(&loop, log, &instruments, on_written, &writes, &writes.writer),
+                     CONCLAVE_OK);
     write_next(&writes);
     assert_true(loop_run_until(&loop, all_written, &writes, WAIT_MS));
     assert_int_equal(log_last_index(log), 400);

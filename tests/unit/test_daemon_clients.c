@@ -70,7 +70,7 @@ static int setup(void **state)
                                       .version = "test"};
     assert_int_equal(api_open(&config, &world->api), CONCLAVE_OK);
     loop_free_address(world->address, sizeof world->address);
-    assert_int_equal(clients_listen(world->clients, world->address, &error), CONCLAVE_OK);
+    assert_int_equal(clients_listen(world->clients, world->address, false, &error), CONCLAVE_OK);
     clients_serve(world->clients, world->api);
     *state = world;
     return 0;
