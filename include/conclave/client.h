@@ -39,16 +39,11 @@ extern "C" {
 
 struct conclave_client;
 
-struct conclave_options {
-    const char *const *endpoints; /* "127.0.0.1:7201", "[::1]:7201", "name:7201"; copied */
-    size_t endpoint_count;        /* 1 to LIMIT_ENDPOINTS */
-    uint64_t timeout_ms;          /* of one call, retries included; 0: 10 s */
-};
-
-/* Packed bytes that the client owns; valid until the next call on it. */
-struct conclave_bytes {
-    const uint8_t *data;
-    size_t size;
+/* Who the client is: a member, and its key in libsodium's form (the seed, then the public key),
+ * which stays the caller's until conclave_close. */
+struct conclave_identity {
+    const char *member;
+    const uint8_t *secret_key; /* CONCLAVE_SECRET_KEY_BYTES */
 };
 
 /* Why a call failed: the code, a sentence, and the endpoint that said so or that was tried last
@@ -59,17 +54,52 @@ struct conclave_failure {
     char endpoint[96];
 };
 
-/* USAGE (an endpoint that is no address, none, or too many), NO_MEMORY, INTERNAL (no cryptography).
- * Does not connect yet. On failure `*client` is NULL. */
+struct conclave_options {
+    const char *const *endpoints; /* "127.0.0.1:7201", "[::1]:7201", "name:7201"; copied */
+    size_t endpoint_count;        /* 1 to LIMIT_ENDPOINTS */
+    uint64_t timeout_ms;          /* of one call, retries included; 0: 10 s */
+    /* TLS 1.3, when there is a CA to trust: a PEM file of certificates. Nodes must show one of the
+     * CA that is a node's, or that names the endpoint's host. Without it only loopback addresses
+     * are connected to. */
+    const char *ca_file; /* NULL: no TLS */
+    /* What this client shows, where the cluster wants to see one; NULL: nothing. The key must be
+     * readable by its owner only. */
+    const char *certificate_file, *certificate_key_file;
+    /* Asked at most once, when a node wants proof of who the client is before it answers (reads
+     * that are for members only): fills in `identity`, or returns false, and the call fails with
+     * PROOF_NEEDED. NULL: never proves anything. The client proves again by itself where it has to.
+     */
+    bool (*identify)(void *context, struct conclave_identity *identity);
+    void *identify_context;
+    struct conclave_failure *failure; /* gets why conclave_open failed; may be NULL */
+};
+
+/* Packed bytes that the client owns; valid until the next call on it. */
+struct conclave_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* USAGE (an endpoint that is no address, none, or too many), CONFIG (a file for TLS that is not
+ * what it should be), NO_MEMORY, INTERNAL (no cryptography). Reads the files for TLS, once; does
+ * not connect yet. On failure `*client` is NULL. */
 enum conclave_code conclave_open(const struct conclave_options *options,
                                  struct conclave_client **client) CONCLAVE_MUST_USE;
 void conclave_close(struct conclave_client *client);
 const struct conclave_failure *conclave_last_failure(const struct conclave_client *client);
 
+/* From now on calls take at most this long (0: 10 s). */
+void conclave_set_timeout(struct conclave_client *client, uint64_t timeout_ms);
+
 /* The cluster's id; asks `hello` once and remembers. Fails as conclave_query does. */
 enum conclave_code conclave_cluster_id(struct conclave_client *client,
                                        uint8_t cluster_id[CONCLAVE_CLUSTER_ID_BYTES])
     CONCLAVE_MUST_USE;
+
+/* Proves to a node, now, that the client is who `identify` says. OK: some node took the proof. Else
+ * why the last one did not (BAD_SIGNATURE, KEY_REVOKED, NOT_ACTIVE, UNKNOWN_AUTHOR, ...);
+ * PROOF_NEEDED: nobody is identified. */
+enum conclave_code conclave_prove(struct conclave_client *client) CONCLAVE_MUST_USE;
 
 /* One request that changes nothing, and its answer: asked again of other endpoints while nodes fail
  * or know no leader, until the timeout. `params` is a packed map, NULL for an empty one; it must

@@ -17,6 +17,7 @@
     X(DISK_FULL, "disk_full", 1, "the disk is full")                                            \
     X(CORRUPT, "corrupt", 1, "stored bytes do not match their checksum")                        \
     X(INTERNAL, "internal", 1, "something that cannot happen happened")                         \
+    X(NOT_PROVEN, "not_proven", 1, "the record does not prove what it says")                    \
     /* the request is not well formed */                                                        \
     X(BAD_REQUEST, "bad_request", 2, "the request is not well formed")                          \
     X(BAD_VERSION, "bad_version", 2, "this version of the format is not known here")            \
@@ -31,6 +32,7 @@
     X(UNKNOWN_PROPOSAL, "unknown_proposal", 3, "there is no such proposal")                     \
     X(UNKNOWN_POLICY, "unknown_policy", 3, "there is no such policy")                           \
     X(UNKNOWN_MEMBER, "unknown_member", 3, "there is no such member")                           \
+    X(UNKNOWN_NODE, "unknown_node", 3, "there is no such node")                                 \
     X(UNKNOWN_QUESTION, "unknown_question", 6, "the poll has no such question")                 \
     /* not allowed */                                                                           \
     X(UNKNOWN_AUTHOR, "unknown_author", 4, "the author is not a member")                        \
@@ -42,12 +44,18 @@
     X(NOT_ON_ROLL, "not_on_roll", 4, "the member is not on the poll's roll")                    \
     X(NOT_EXPERT, "not_expert", 4, "the member is not an expert for this question")             \
     X(UNAUTHORISED, "unauthorised", 4, "this connection may not do this")                       \
+    X(KEY_REVOKED, "key_revoked", 4, "the key was replaced or revoked before this")             \
+    X(KEY_LOCKED, "key_locked", 4, "the key file is locked: its passphrase is needed")          \
+    X(BAD_PASSPHRASE, "bad_passphrase", 4, "the passphrase does not open the key file")         \
+    X(PROOF_NEEDED, "proof_needed", 4, "reads are for members: prove who you are")              \
     /* nobody there */                                                                          \
     X(NO_LEADER, "no_leader", 5, "no leader is known: the cluster may have no quorum")          \
     X(NOT_LEADER, "not_leader", 5, "this node does not lead")                                   \
     X(BUSY, "busy", 5, "too much under way: try again")                                         \
+    X(RATE_LIMITED, "rate_limited", 5, "more than the limit in this time: wait, then go on")    \
     X(UNREACHABLE, "unreachable", 5, "no node could be reached")                                \
     X(SHUTTING_DOWN, "shutting_down", 5, "the node is stopping")                                \
+    X(NOT_FINAL, "not_final", 5, "no final checkpoint covers it")                               \
     /* refused by a rule */                                                                     \
     X(EXPIRED, "expired", 6, "not_after has passed")                                            \
     X(NOT_AFTER_TOO_FAR, "not_after_too_far", 6, "not_after is more than 24 hours ahead")       \
@@ -72,6 +80,8 @@
     X(WRONG_STAGE, "wrong_stage", 6, "the proposal's stage does not allow this")                \
     X(EMPTY_ROLL, "empty_roll", 6, "nobody would be on the roll")                               \
     X(LAST_CHAIR, "last_chair", 6, "the cluster needs at least one active chair")               \
+    X(LAST_VOTER, "last_voter", 6, "the cluster needs at least two voters")                     \
+    X(NO_QUORUM_LEFT, "no_quorum_left", 6, "no majority of the voters would be up")             \
     X(NOT_IMPORTED, "not_imported", 6,                                                          \
       "imported ballots belong in imported polls, and only there")                              \
     /* nobody knows */                                                                          \

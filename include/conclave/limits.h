@@ -11,10 +11,29 @@
 #define LIMIT_FRAME_BYTES (1024u * 1024u) /* one message on any connection */
 #define LIMIT_ANSWER_BYTES \
     (4u * 1024u * 1024u) /* one answer to a client: one log entry may pass a frame */
-#define LIMIT_PEER_FRAME_BYTES (8u * 1024u * 1024u) /* one message between nodes */
-#define LIMIT_NESTING          16u                  /* depth of a MessagePack value */
-#define LIMIT_CONNECTIONS      4096u                /* client connections of a node */
-#define LIMIT_CONNECTION_QUEUE 256u                 /* requests under way on one connection */
+#define LIMIT_PEER_FRAME_BYTES    (8u * 1024u * 1024u) /* one message between nodes */
+#define LIMIT_NESTING             16u                  /* depth of a MessagePack value */
+#define LIMIT_CONNECTIONS         4096u                /* client connections of a node */
+#define LIMIT_HALF_OPEN           256u                 /* TLS handshakes under way at a listener */
+#define LIMIT_HANDSHAKE_MS        5000u  /* a TLS handshake of somebody who connects */
+#define LIMIT_HANDSHAKES_A_SECOND 500u   /* that begin at a listener; twice as many at once */
+#define LIMIT_SILENT              1024u  /* client connections that have not asked anything yet */
+#define LIMIT_SILENT_MS           10000u /* and how long they may stay so */
+#define LIMIT_MESSAGE_MS          30000u /* from the first byte of a message to its last */
+#define LIMIT_IDLE_MS             (600u * 1000u) /* client connections on which nothing happens */
+#define LIMIT_IDLE_LEAST_MS       10000u /* when all are taken: the longest idle one makes room */
+#define LIMIT_CONNECTION_RATE     1000u  /* requests a second on one connection when pressed */
+#define LIMIT_MEMBER_RATE         200u   /* commands a second of one member, by default */
+#define LIMIT_STALLED_MS          30000u /* a client takes what was sent to it within this time */
+#define LIMIT_UNREAD_BYTES \
+    (1024u * 1024u) /* unsent bytes of a client before no more is taken from it */
+#define LIMIT_OUTPUT_BYTES \
+    (512u * 1024u * 1024u) /* unsent bytes of all clients before the slowest are cut off */
+#define LIMIT_INPUT_BYTES \
+    (256u * 1024u * 1024u)                /* of long messages that are not whole, of all clients */
+#define LIMIT_CONNECTION_QUEUE       256u /* requests under way on one connection */
+#define LIMIT_CONNECTION_QUEUE_BYTES (16u * 1024u * 1024u) /* and their bytes */
+#define LIMIT_QUERY_BYTES            4096u                 /* one request to read */
 #define LIMIT_CONNECTION_OUTPUT_BYTES \
     (8u * 1024u * 1024u)                     /* unsent bytes before a reader is cut off */
 #define LIMIT_COMMANDS_IN_FLIGHT       8192u /* commands of a node not yet decided */
@@ -28,6 +47,7 @@
 
 /* Consensus. */
 #define LIMIT_NODES               7u                    /* servers in a cluster's configuration */
+#define LIMIT_NODE_IDS            64u                   /* nodes that there ever were */
 #define LIMIT_BATCH_COMMANDS      1024u                 /* commands in one log entry */
 #define LIMIT_BATCH_BYTES         (512u * 1024u)        /* of one log entry: fits one answer */
 #define LIMIT_UNCOMMITTED_ENTRIES 256u                  /* M8: entries past the commit index */
@@ -48,6 +68,7 @@
 #define LIMIT_CLASSES             16u         /* classes of one member */
 #define LIMIT_ROLES               16u         /* roles of one member */
 #define LIMIT_LABEL_BYTES         48u         /* a class or role name */
+#define LIMIT_MEMBER_KEYS         64u         /* keys that one member has, one after the other */
 #define LIMIT_QUESTIONS           64u         /* questions of one poll */
 #define LIMIT_SECTIONS            16u         /* template sections of a rationale rule */
 #define LIMIT_SCORE               1000u       /* the largest score */

@@ -12,36 +12,78 @@
 static const uint8_t empty_map[] = {0x80};
 const struct slice client_no_params = {empty_map, sizeof empty_map};
 
+/* What conclave_open says when there is no client yet to ask. */
+static enum conclave_code refuse(const struct conclave_options *options, enum conclave_code code,
+                                 const char *endpoint, const char *message)
+{
+    ASSERT(code != CONCLAVE_OK);
+    if (options->failure != NULL) {
+        struct conclave_failure *failure = options->failure;
+        failure->code = code;
+        snprintf(failure->message, sizeof failure->message, "%s", message);
+        snprintf(failure->endpoint, sizeof failure->endpoint, "%s", endpoint);
+    }
+    return code;
+}
+
+static enum conclave_code open_tls(const struct conclave_options *options,
+                                   struct conclave_client *client)
+{
+    const struct tls_files files = {.ca = options->ca_file,
+                                    .certificate = options->certificate_file,
+                                    .key = options->certificate_key_file};
+    struct tls_error error;
+    if ((files.certificate == NULL) != (files.key == NULL) ||
+        (files.certificate != NULL && files.ca == NULL)) {
+        return refuse(options, CONCLAVE_USAGE, "",
+                      "a client's certificate goes with its key and the CA");
+    }
+    if (files.ca == NULL) {
+        return CONCLAVE_OK;
+    }
+    enum conclave_code rv = tls_context_open(&files, &client->tls, &error);
+    return rv == CONCLAVE_OK ? rv : refuse(options, rv, "", error.text);
+}
+
 enum conclave_code conclave_open(const struct conclave_options *options,
                                  struct conclave_client **client)
 {
     ASSERT(options != NULL && client != NULL);
     *client = NULL;
     if (options->endpoint_count == 0 || options->endpoint_count > LIMIT_ENDPOINTS) {
-        return CONCLAVE_USAGE;
+        return refuse(options, CONCLAVE_USAGE, "", "a client has 1 to 16 endpoints");
     }
     enum conclave_code rv = auth_init();
     if (rv != CONCLAVE_OK) {
-        return rv;
+        return refuse(options, rv, "", "libsodium does not start");
     }
     struct conclave_client *opened = memory_allocate_zeroed(1, sizeof *opened);
     if (opened == NULL) {
-        return CONCLAVE_NO_MEMORY;
+        return refuse(options, CONCLAVE_NO_MEMORY, "", conclave_code_text(CONCLAVE_NO_MEMORY));
+    }
+    rv = open_tls(options, opened);
+    if (rv != CONCLAVE_OK) {
+        goto err_after_allocate;
     }
     for (size_t i = 0; i < options->endpoint_count; i++) {
         rv = client_address_parse(&opened->endpoints[i].address, options->endpoints[i]);
         if (rv != CONCLAVE_OK) {
-            goto err_after_allocate;
+            (void)refuse(options, rv, options->endpoints[i], "the endpoint is not HOST:PORT");
+            goto err_after_tls;
         }
         client_connection_init(&opened->endpoints[i].connection);
     }
     opened->endpoint_count = options->endpoint_count;
     opened->timeout_ms = options->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : options->timeout_ms;
+    opened->identify = options->identify;
+    opened->identify_context = options->identify_context;
     buffer_init(&opened->command, LIMIT_FRAME_BYTES);
     client_connection_init(&opened->watch);
     *client = opened;
     return CONCLAVE_OK;
 
+err_after_tls:
+    tls_context_release(opened->tls);
 err_after_allocate:
     ASSERT(rv != CONCLAVE_OK);
     memory_free(opened);
@@ -58,7 +100,14 @@ void conclave_close(struct conclave_client *client)
     }
     client_connection_close(&client->watch);
     buffer_close(&client->command);
+    tls_context_release(client->tls);
     memory_free(client);
+}
+
+void conclave_set_timeout(struct conclave_client *client, uint64_t timeout_ms)
+{
+    ASSERT(client != NULL);
+    client->timeout_ms = timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : timeout_ms;
 }
 
 const struct conclave_failure *conclave_last_failure(const struct conclave_client *client)

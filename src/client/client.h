@@ -24,13 +24,19 @@ struct client_endpoint {
 struct conclave_client {
     struct client_endpoint endpoints[LIMIT_ENDPOINTS];
     size_t endpoint_count;
-    size_t current; /* the endpoint that answered last */
+    struct tls_context *tls; /* NULL: connections are not encrypted */
+    size_t current;          /* the endpoint that answered last */
     uint64_t timeout_ms;
     uint32_t last_msgid;
     bool cluster_known;
     uint8_t cluster_id[CONCLAVE_CLUSTER_ID_BYTES];
     struct conclave_failure failure;
     struct buffer command; /* signed last */
+    bool (*identify)(void *context, struct conclave_identity *identity);
+    void *identify_context;
+    bool identify_asked;
+    const uint8_t *secret_key; /* NULL until somebody is identified */
+    char member[LIMIT_ID_BYTES + 1];
     size_t watch_endpoint;
     struct client_connection watch;
 };
@@ -52,6 +58,15 @@ enum conclave_code client_run(struct conclave_client *client, const struct clien
 void client_try(struct conclave_client *client, struct client_endpoint *endpoint,
                 struct client_connection *connection, const struct client_call *call,
                 uint64_t wait_ms, struct client_rpc_outcome *outcome);
+
+/* Is there somebody to prove to be? Asks the caller of the library, once. */
+bool client_identify(struct conclave_client *client) MUST_USE;
+
+/* Proves on this connection that the client is who client_identify found. Fails as client_rpc_call
+ * does, of hello or prove. */
+enum conclave_code client_prove(struct conclave_client *client,
+                                struct client_connection *connection, uint64_t deadline_ms,
+                                struct client_rpc_outcome *outcome) MUST_USE;
 
 /* Asks `hello` unless the cluster's id is known. */
 enum conclave_code client_need_cluster(struct conclave_client *client, uint64_t deadline_ms)

@@ -23,7 +23,9 @@ struct seen {
     enum conclave_code refused; /* by the last node that could not take it; OK: none */
     size_t failures;            /* in a row */
     size_t ill;                 /* answers of nodes that are ill */
+    size_t distrusted;          /* certificates refused, in a row */
     uint64_t backoff_ms;
+    uint64_t retry_after_ms; /* the node that is asked next wants to be left alone so long */
 };
 
 /* The params with `timeout_ms` added: the head of a map is rewritten, the rest copied. */
@@ -63,7 +65,7 @@ void client_try(struct conclave_client *client, struct client_endpoint *endpoint
     uint64_t start_ms = client_now_ms();
     client_connection_check(connection);
     if (!client_connection_is_open(connection)) {
-        enum conclave_code rv = client_connection_open(connection, &endpoint->address,
+        enum conclave_code rv = client_connection_open(connection, &endpoint->address, client->tls,
                                                        start_ms + least(wait_ms, CONNECT_MOST_MS));
         if (rv != CONCLAVE_OK) {
             outcome->code = rv;
@@ -80,12 +82,21 @@ void client_try(struct conclave_client *client, struct client_endpoint *endpoint
         snprintf(outcome->message, sizeof outcome->message, "%s",
                  conclave_code_text(params.status));
     } else {
+        uint64_t deadline_ms = start_ms + wait_ms;
         client->last_msgid++;
         outcome->code = client_rpc_call(connection, client->last_msgid, call->method,
-                                        buffer_slice(&params), start_ms + wait_ms, outcome);
+                                        buffer_slice(&params), deadline_ms, outcome);
+        if (outcome->code == CONCLAVE_PROOF_NEEDED && client_identify(client) &&
+            client_prove(client, connection, client_now_ms() + wait_ms, outcome) == CONCLAVE_OK) {
+            client->last_msgid++;
+            outcome->code = client_rpc_call(connection, client->last_msgid, call->method,
+                                            buffer_slice(&params), client_now_ms() + wait_ms,
+                                            outcome);
+        }
     }
     buffer_close(&params);
 done:
+    outcome->distrusted = !outcome->answered && connection->distrusted;
     snprintf(endpoint->why, sizeof endpoint->why, "%.*s", (int)sizeof endpoint->why - 1,
              outcome->code == CONCLAVE_OK ? "" : outcome->message);
 }
@@ -94,7 +105,7 @@ done:
 static bool means_not_taken(enum conclave_code code)
 {
     return code == CONCLAVE_NO_LEADER || code == CONCLAVE_NOT_LEADER || code == CONCLAVE_BUSY ||
-           code == CONCLAVE_SHUTTING_DOWN;
+           code == CONCLAVE_SHUTTING_DOWN || code == CONCLAVE_RATE_LIMITED;
 }
 
 /* The node is ill or ran out of time: what became of the request is not known. */
@@ -120,12 +131,14 @@ static bool judge(const struct conclave_client *client, const struct client_call
     if (outcome->code == CONCLAVE_OK) {
         return true;
     }
+    seen->distrusted = outcome->distrusted ? seen->distrusted + 1 : 0;
     if (!outcome->answered) {
         seen->taken = seen->taken || outcome->sent_any;
         return outcome->code == CONCLAVE_NO_MEMORY || outcome->code == CONCLAVE_TOO_LARGE;
     }
     if (means_not_taken(outcome->code)) {
         seen->refused = outcome->code;
+        seen->retry_after_ms = outcome->retry_after_ms;
         return false;
     }
     if (means_ill(outcome->code)) {
@@ -142,6 +155,16 @@ static void back_off(struct seen *seen, uint64_t deadline_ms)
     seen->backoff_ms = seen->backoff_ms == 0 ? BACKOFF_FIRST_MS
                                              : least(seen->backoff_ms * 2, BACKOFF_MOST_MS);
     uint64_t wait_ms = seen->backoff_ms / 2 + random_next(&random_system) % seen->backoff_ms;
+    uint64_t now_ms = client_now_ms();
+    uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+    (void)poll(NULL, 0, (int)least(wait_ms, left_ms));
+}
+
+/* Waits as long as the node has asked for, and a little more by chance, so that many who were told
+ * at once do not come back at once. */
+static void wait_after(const struct seen *seen, uint64_t deadline_ms)
+{
+    uint64_t wait_ms = seen->retry_after_ms + random_next(&random_system) % BACKOFF_FIRST_MS;
     uint64_t now_ms = client_now_ms();
     uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
     (void)poll(NULL, 0, (int)least(wait_ms, left_ms));
@@ -164,12 +187,21 @@ static void list_reasons(const struct conclave_client *client, char *text, size_
     }
 }
 
+/* No time will make a certificate good: the call ends when every endpoint has been tried. */
+static bool is_hopeless(const struct conclave_client *client, const struct seen *seen)
+{
+    return seen->distrusted >= client->endpoint_count && !seen->taken;
+}
+
 static enum conclave_code give_up(struct conclave_client *client, const struct client_call *call,
                                   const struct seen *seen)
 {
     enum conclave_code code = CONCLAVE_UNREACHABLE;
     const char *what = "no node could be reached";
-    if (seen->taken && call->command) {
+    if (is_hopeless(client, seen)) {
+        code = CONCLAVE_UNAUTHORISED;
+        what = "no node's certificate is trusted, or none trusts ours";
+    } else if (seen->taken && call->command) {
         code = CONCLAVE_UNKNOWN_OUTCOME;
         what = "the command was sent, but no node said in time what became of it";
     } else if (seen->taken) {
@@ -232,7 +264,7 @@ enum conclave_code client_run(struct conclave_client *client, const struct clien
     }
     for (;;) {
         uint64_t now_ms = client_now_ms();
-        if (now_ms >= call->deadline_ms && now_ms != start_ms) {
+        if ((now_ms >= call->deadline_ms && now_ms != start_ms) || is_hopeless(client, &seen)) {
             return give_up(client, call, &seen);
         }
         uint64_t left_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
@@ -246,6 +278,10 @@ enum conclave_code client_run(struct conclave_client *client, const struct clien
             }
             *result = outcome.result;
             return CONCLAVE_OK;
+        }
+        if (outcome.answered && outcome.code == CONCLAVE_RATE_LIMITED) {
+            wait_after(&seen, call->deadline_ms); /* the others are not to be flooded instead */
+            continue;
         }
         client->current = (client->current + 1) % client->endpoint_count;
         seen.failures++;

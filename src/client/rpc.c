@@ -8,6 +8,7 @@
 #include <conclave/limits.h>
 #include <stdio.h>
 
+#include "codec/utf8.h"
 #include "codec/writer.h"
 
 #define RPC_REQUEST        0u
@@ -54,6 +55,31 @@ static enum conclave_code fail(struct client_rpc_outcome *outcome, enum conclave
     return code;
 }
 
+static void read_retry_after(const msgpack_object *details, struct client_rpc_outcome *outcome)
+{
+    static const struct codec_field fields[] = {
+        {"retry_after_ms", CODEC_U64, true, 0, 0, LIMIT_REQUEST_TIMEOUT_MS}};
+    uint64_t retry_after_ms = 0;
+    struct codec_error error;
+    if (codec_decode_map(details, fields, 1, false, &retry_after_ms, &error) == CONCLAVE_OK) {
+        outcome->retry_after_ms = retry_after_ms;
+    }
+}
+
+/* What was cut off may have been a part of a character; what began with a NUL is nothing. */
+static void finish_message(struct client_rpc_outcome *outcome)
+{
+    size_t size = strlen(outcome->message);
+    while (size > 0 && !codec_utf8_valid(slice_of(outcome->message, size))) {
+        size--;
+    }
+    outcome->message[size] = '\0';
+    if (size == 0) {
+        snprintf(outcome->message, sizeof outcome->message, "%s",
+                 conclave_code_text(outcome->code));
+    }
+}
+
 /* error: [code, message, details] */
 static void read_error(const msgpack_object *error, struct client_rpc_outcome *outcome)
 {
@@ -72,14 +98,16 @@ static void read_error(const msgpack_object *error, struct client_rpc_outcome *o
         outcome->code = CONCLAVE_INTERNAL; /* a newer node's code */
         snprintf(outcome->message, sizeof outcome->message, "%.*s (%.*s)", (int)message.size,
                  (const char *)message.data, (int)name.size, (const char *)name.data);
+        finish_message(outcome);
         return;
     }
     outcome->code = code;
-    if (message.size == 0) {
-        message = slice_of_text(conclave_code_text(code));
+    if (code == CONCLAVE_RATE_LIMITED && count >= 3) {
+        read_retry_after(&items[2], outcome);
     }
-    snprintf(outcome->message, sizeof outcome->message, "%.*s",
-             message.size > INT32_MAX ? INT32_MAX : (int)message.size, (const char *)message.data);
+    snprintf(outcome->message, sizeof outcome->message, "%.*s", (int)message.size,
+             (const char *)message.data);
+    finish_message(outcome);
 }
 
 /* Is it the response to `msgid`? BAD_REQUEST when it is no message of the protocol. */
@@ -167,6 +195,7 @@ enum conclave_code client_rpc_call(struct client_connection *connection, uint32_
         struct slice value;
         rv = client_connection_receive(connection, deadline_ms, &value);
         if (rv != CONCLAVE_OK) {
+            outcome->sent_any = outcome->sent_any && !connection->unheard;
             return fail(outcome, rv, connection->why);
         }
         bool ours;

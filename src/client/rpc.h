@@ -9,7 +9,9 @@ struct client_rpc_outcome {
     enum conclave_code code; /* OK: `result` is there. Else see below */
     bool answered;           /* the node answered: `code` is its code; if not, it is that of the
                               * connection (UNREACHABLE, UNKNOWN_OUTCOME, BAD_REQUEST, NO_MEMORY) */
+    uint64_t retry_after_ms; /* RATE_LIMITED: how long the node wants to hear nothing */
     bool sent_any;           /* the node may have received the request */
+    bool distrusted;         /* not answered: a certificate was refused, theirs or ours */
     struct slice result;     /* packed; valid until the next call on the connection */
     char message[400];       /* why it is not OK, for people */
 };

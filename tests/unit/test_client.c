@@ -243,6 +243,35 @@ static void a_hung_node_costs_a_second(void **state)
     fake_node_stop(good);
 }
 
+/* The node says when it wants to be asked again: until then neither it nor another is. */
+static void rate_limits_are_waited_for(void **state)
+{
+    (void)state;
+    static const struct fake_script limited[] = {
+        {.step = FAKE_LIMITED, .text = "300"}, {.step = FAKE_ANSWER, .result = PACKED(answer_42)}};
+    static const struct fake_script always[] = {{.step = FAKE_LIMITED, .text = "200"}};
+    struct fake_node *node = fake_node_start(SCRIPT(limited));
+    struct fake_node *other = fake_node_start(SCRIPT(always));
+    const char *endpoints[] = {fake_node_address(node), fake_node_address(other)};
+    struct conclave_client *client = open_client(endpoints, 2, 20000);
+    struct conclave_bytes result;
+    uint64_t start_ms = now_ms();
+    assert_int_equal(conclave_query(client, "tally", NULL, 0, &result), CONCLAVE_OK);
+    assert_bytes(result, answer_42, sizeof answer_42);
+    assert_in_range(now_ms() - start_ms, 290, 15000);
+    assert_int_equal(fake_node_request_count(node), 2);
+    assert_int_equal(fake_node_request_count(other), 0);
+    conclave_close(client);
+    client = open_client(&endpoints[1], 1, 1000);
+    start_ms = now_ms();
+    assert_int_equal(conclave_query(client, "tally", NULL, 0, &result), CONCLAVE_RATE_LIMITED);
+    assert_in_range(now_ms() - start_ms, 900, 15000);
+    assert_in_range(fake_node_request_count(other), 2, 6);
+    conclave_close(client);
+    fake_node_stop(node);
+    fake_node_stop(other);
+}
+
 /* A connection that the node closed between two requests is made again. */
 static void query_survives_an_idle_connection_lost(void **state)
 {
@@ -568,6 +597,7 @@ static void events_follow_a_watch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rate_limits_are_waited_for),
         cmocka_unit_test(addresses_are_host_and_port),
         cmocka_unit_test(open_refuses_what_is_no_address),
         cmocka_unit_test(cluster_id_is_asked_once),
