@@ -1,6 +1,7 @@
 /* Finding the command, its options, and failing well. */
 #include "cli.h"
 
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "convert.h"
 #include "format.h"
 #include "nearest.h"
+#include "receipts.h"
 #include "text.h"
 
 #define DEFAULT_ENDPOINTS  "127.0.0.1:7201,127.0.0.1:7202,127.0.0.1:7203"
@@ -47,6 +49,7 @@ static const char *hint_for(enum conclave_code code)
     case CONCLAVE_NO_LEADER:
         return "`conclave status` shows which nodes are up; most of them are needed";
     case CONCLAVE_BUSY:
+    case CONCLAVE_RATE_LIMITED:
     case CONCLAVE_SHUTTING_DOWN:
         return "try again in a moment";
     case CONCLAVE_UNKNOWN_POLL:
@@ -63,6 +66,10 @@ static const char *hint_for(enum conclave_code code)
         return "a chair admits members: `conclave member admit`; `conclave key show` shows your id";
     case CONCLAVE_BAD_SIGNATURE:
         return "is --key the key that this member was admitted with?";
+    case CONCLAVE_KEY_REVOKED:
+        return "sign with the key that the member has now; `conclave member show ID` lists them";
+    case CONCLAVE_PROOF_NEEDED:
+        return "name your key file with --key FILE or CONCLAVE_KEY";
     case CONCLAVE_NOT_CHAIR:
         return "use a chair's key: --key FILE";
     case CONCLAVE_NOT_ON_ROLL:
@@ -143,6 +150,9 @@ int cli_failure(struct cli *cli, const json_t *reply)
     ASSERT(cli != NULL && cli->client != NULL);
     const struct conclave_failure *failure = conclave_last_failure(cli->client);
     ASSERT(failure->code != CONCLAVE_OK);
+    if (failure->code == CONCLAVE_PROOF_NEEDED && cli->identify_status != 0) {
+        return cli->identify_status;
+    }
     return report(cli, failure->code, failure->message, NULL, reply);
 }
 
@@ -335,6 +345,28 @@ static int take_key_path(struct cli *cli)
     return 0;
 }
 
+/* The option, the environment, or NULL. */
+static const char *file_of(struct cli *cli, const char *option, const char *variable)
+{
+    const char *given = args_text(&cli->args, option);
+    given = given == NULL ? getenv(variable) : given;
+    return given == NULL || given[0] == '\0' ? NULL : given;
+}
+
+static int take_tls(struct cli *cli)
+{
+    cli->ca = file_of(cli, "ca", "CONCLAVE_CA");
+    cli->certificate = file_of(cli, "cert", "CONCLAVE_CERT");
+    cli->certificate_key = file_of(cli, "cert-key", "CONCLAVE_CERT_KEY");
+    if ((cli->certificate == NULL) != (cli->certificate_key == NULL)) {
+        return cli_usage(cli, "--cert and --cert-key go together");
+    }
+    if (cli->certificate != NULL && cli->ca == NULL) {
+        return cli_usage(cli, "--cert needs --ca: a certificate is shown on encrypted connections");
+    }
+    return 0;
+}
+
 static int take_globals(struct cli *cli)
 {
     cli->stale = args_given(&cli->args, "stale");
@@ -350,6 +382,9 @@ static int take_globals(struct cli *cli)
         return cli_usage(cli, "--timeout %s: not a duration such as 500ms, 10s or 2m", timeout);
     }
     int status = take_key_path(cli);
+    if (status == 0) {
+        status = take_tls(cli);
+    }
     return status != 0 ? status : take_endpoints(cli);
 }
 
@@ -368,6 +403,9 @@ static int run_command(struct cli *cli)
         return status;
     }
     status = command->run(cli);
+    if (status == 0) {
+        receipts_after_command(cli);
+    }
     if (fflush(cli->output.file) != 0 || ferror(cli->output.file)) {
         return cli_error(cli, CONCLAVE_IO, "", "the output could not be written");
     }
@@ -414,6 +452,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
 int cli_main(int argc, char **argv)
 {
     struct cli cli = {0};
+    /* Where the system lets us, the key is never paged out. */
+    (void)sodium_mlock(&cli.key, sizeof cli.key);
     output_start(&cli.output);
     for (int i = 1; i < argc; i++) { /* before the options are understood: errors heed it too */
         cli.output.json = cli.output.json || strcmp(argv[i], "--json") == 0;
@@ -425,7 +465,7 @@ int cli_main(int argc, char **argv)
         status = dispatch(&cli, argc, argv);
     }
     conclave_close(cli.client);
-    auth_key_wipe(&cli.key);
+    (void)sodium_munlock(&cli.key, sizeof cli.key); /* which wipes it */
     memory_free(cli.endpoint_text);
     args_close(&cli.args);
     (void)fflush(cli.output.error);

@@ -58,8 +58,11 @@ struct cli {
     size_t endpoint_count;
     struct conclave_client *client; /* NULL until it is needed */
     char key_path[CLI_PATH_BYTES];
+    const char *ca, *certificate, *certificate_key; /* for TLS; NULL: none */
     bool key_loaded;
     struct auth_key key;
+    enum conclave_code expected; /* a failure that the command says itself; OK: none */
+    int identify_status;         /* not 0: the key could not be used, and why was said */
     char author[LIMIT_ID_BYTES + 1];
     char request[CLI_REQUEST_BYTES]; /* "author:nonce" of the last command signed, or "" */
 };

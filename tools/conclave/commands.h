@@ -7,6 +7,8 @@
 
 extern const struct command_group cli_group_key;
 extern const struct command_group cli_group_init;
+extern const struct command_group cli_group_certs;
+extern const struct command_group cli_group_cluster;
 extern const struct command_group cli_group_member;
 extern const struct command_group cli_group_policy;
 extern const struct command_group cli_group_proposal;
@@ -19,8 +21,13 @@ extern const struct command_group cli_group_request;
 extern const struct command_group cli_group_log;
 extern const struct command_group cli_group_watch;
 extern const struct command_group cli_group_status;
+extern const struct command_group cli_group_top;
 extern const struct command_group cli_group_import;
 extern const struct command_group cli_group_export;
+extern const struct command_group cli_group_receipt;
+extern const struct command_group cli_group_verify;
+extern const struct command_group cli_group_audit;
+extern const struct command_group cli_group_witness;
 extern const struct command_group cli_group_completion;
 extern const struct command_group cli_group_help;
 extern const struct command_group cli_group_version;

@@ -96,7 +96,7 @@ static void print_bash(const struct output *output)
                  ") path=${found[0]} ;;\n"
                  "    esac\n"
                  "    case $previous in\n"
-                 "    --key|-k|--file|--out)\n"
+                 "    --key|-k|--file|--out|--ca|--cert|--cert-key|--dir)\n"
                  "        mapfile -t COMPREPLY < <(compgen -f -- \"$current\")\n"
                  "        return ;;\n"
                  "    esac\n"

@@ -49,8 +49,9 @@ bool convert_base64_parse(const char *text, struct buffer *bytes)
     size_t most = size / 4 * 3 + 3;
     uint8_t *at = buffer_reserve(bytes, most);
     size_t written = 0;
-    if (at == NULL || sodium_base642bin(at, most, text, size, NULL, &written, NULL,
-                                        sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0) {
+    if (at == NULL || !codec_ascii_valid(slice_of(text, size)) ||
+        sodium_base642bin(at, most, text, size, NULL, &written, NULL,
+                          sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0) {
         return false;
     }
     bytes->size += written;
@@ -59,6 +60,9 @@ bool convert_base64_parse(const char *text, struct buffer *bytes)
 
 static json_t *json_of_text(struct slice text)
 {
+    if (text.size == 0) {
+        return json_string(""); /* its pointer may be NULL, which Jansson takes for no text */
+    }
     if (codec_utf8_valid(text)) {
         return json_stringn_nocheck((const char *)text.data, text.size);
     }

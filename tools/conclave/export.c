@@ -1,9 +1,13 @@
 /* conclave export: the whole log, for archives and other programs.
  *
  * JSON lines: first {"schema": "conclave.export.v1", "cluster": ..., "name": ..., "from": ...},
+ * then, of a whole log, conclave.checkpoint.v1 with the newest final checkpoint, if there is one;
  * then an entry a line, {"schema": "conclave.entry.v1", ...}, as `log --json` has them: every
- * command with its bytes (base64url) and what is in them. MessagePack: the entries as log.read
- * answers them (docs/ PROTOCOL.md, "entry"), one value after the other, nothing around them.
+ * command with its bytes (base64url) and what is in them; then a line conclave.decision.v1, as
+ * `decision show --json` has it, for each decision that these entries made; last conclave.end.v1
+ * with their number: a file without it was cut off. `verify --export` reads it. MessagePack: the
+ * entries as log.read answers them (docs/PROTOCOL.md, "entry"), one value after the other, nothing
+ * around them.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,7 +29,7 @@ struct export
     FILE *file;
     bool msgpack;
     uint64_t from, to;
-    uint64_t entries, commands;
+    uint64_t entries, commands, decisions;
 };
 
 static void write_json_entry(struct export *export, json_t *entry)
@@ -131,11 +135,75 @@ static int write_head(struct cli *cli, const struct export *export)
     return 0;
 }
 
+/* What the nodes have signed of this log: fetched first, so that the entries reach as far. */
+static int write_checkpoint(struct cli *cli, const struct export *export)
+{
+    int status;
+    json_t *checkpoint = session_query(cli, "record.checkpoint", NULL, &status);
+    if (checkpoint == NULL) {
+        return status;
+    }
+    if (!convert_is_null(checkpoint, "note")) {
+        const struct output line = {.file = export->file, .error = stderr};
+        output_json_line(&line, "checkpoint",
+                         json_pack("{s:s, s:s}", "size", convert_text(checkpoint, "final"), "note",
+                                   convert_text(checkpoint, "note")));
+    }
+    json_decref(checkpoint);
+    return 0;
+}
+
+/* The decisions of the entries from `first` on that were written. */
+static int write_decisions(struct cli *cli, struct export *export, uint64_t first)
+{
+    char after[2 * LIMIT_ID_BYTES + 2] = "";
+    bool more = true;
+    while (more) {
+        struct body params;
+        int status;
+        body_init(&params);
+        body_text(&params, "after", after[0] == '\0' ? NULL : after);
+        body_u64(&params, "limit", LIMIT_PAGE_ITEMS);
+        json_t *page = session_query(cli, "decision.list", &params, &status);
+        if (page == NULL) {
+            return status;
+        }
+        const json_t *items = json_object_get(page, "items");
+        more = convert_bool(page, "more") && json_array_size(items) > 0;
+        for (size_t i = 0; i < json_array_size(items); i++) {
+            json_t *decision = json_array_get(items, i);
+            uint64_t index = convert_u64(decision, "index");
+            snprintf(after, sizeof after, "%s", convert_text(decision, "id"));
+            if (index >= first && index < export->from) {
+                const struct output line = {.file = export->file, .error = stderr};
+                output_json_line(&line, "decision", json_incref(decision));
+                export->decisions++;
+            }
+        }
+        json_decref(page);
+    }
+    return 0;
+}
+
+static void write_end(const struct export *export)
+{
+    const struct output line = {.file = export->file, .error = stderr};
+    output_json_line(&line, "end",
+                     json_pack("{s:o, s:o, s:o}", "entries",
+                               json_sprintf("%" PRIu64, export->entries), "commands",
+                               json_sprintf("%" PRIu64, export->commands), "decisions",
+                               json_sprintf("%" PRIu64, export->decisions)));
+}
+
 static int write_all(struct cli *cli, struct export *export)
 {
+    uint64_t first = export->from;
     int status = session_connect(cli);
     if (status == 0 && !export->msgpack) {
         status = write_head(cli, export);
+    }
+    if (status == 0 && !export->msgpack && export->from == 1 && export->to == UINT64_MAX) {
+        status = write_checkpoint(cli, export);
     }
     bool more = true;
     while (status == 0 && more) {
@@ -150,6 +218,15 @@ static int write_all(struct cli *cli, struct export *export)
     }
     if (cli->output.error_terminal && export->file != stdout && !cli->output.quiet) {
         fprintf(cli->output.error, "\r\033[K");
+    }
+    if (status == 0 && !export->msgpack) {
+        status = write_decisions(cli, export, first);
+    }
+    if (status == 0 && !export->msgpack) {
+        write_end(export);
+        if (ferror(export->file)) {
+            status = cli_error(cli, CONCLAVE_IO, "", "the output could not be written");
+        }
     }
     return status;
 }
@@ -221,12 +298,14 @@ static const struct args_option export_options[] = {
 static const struct command export_commands[] = {
     {.summary = "Write the whole log as JSON lines or MessagePack",
      .usage = "[--format json|msgpack] [--out FILE] [--from INDEX] [--to INDEX]",
-     .details =
-         "JSON: one line conclave.export.v1 that names the cluster, then a line "
-         "conclave.entry.v1 for each entry, with the bytes of every command (base64url) and "
-         "what is in them. MessagePack: the entries as the method log.read has them, one after "
-         "the other. A file is written beside its name first, so that what has the name is "
-         "whole.",
+     .details = "JSON: one line conclave.export.v1 that names the cluster, one with the newest "
+                "checkpoint that a majority of the nodes has signed, then a line "
+                "conclave.entry.v1 for each entry, with the bytes of every command (base64url) and "
+                "what is in them, the decisions that they made, and a last line with their number, "
+                "without which the file was cut off. MessagePack: the entries as the method "
+                "log.read has them, one after "
+                "the other. A file is written beside its name first, so that what has the name is "
+                "whole.",
      .examples = "conclave export --out hive.jsonl\n"
                  "conclave export | jq -r 'select(.commands) | .commands[].kind' | sort | uniq -c\n"
                  "conclave export --format msgpack --out hive.msgpack\n",

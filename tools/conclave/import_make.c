@@ -72,7 +72,7 @@ int import_load_key(struct import *import, const char *model, bool make, struct 
         if (!key_make_parents(path)) {
             return cli_error(import->cli, CONCLAVE_IO, NULL, "%s: %s", path, strerror(errno));
         }
-        return key_create(import->cli, path, model, key);
+        return key_create(import->cli, path, model, key, NULL);
     }
     if (code != CONCLAVE_OK) {
         return cli_error(import->cli, code,

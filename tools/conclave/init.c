@@ -19,6 +19,7 @@
 #include "client/address.h"
 #include "codec/envelope.h"
 #include "codec/writer.h"
+#include "certs_make.h"
 #include "commands.h"
 #include "convert.h"
 #include "format.h"
@@ -31,6 +32,7 @@ struct init_node {
     uint64_t id;
     char peer[LIMIT_ADDRESS_BYTES + 1];
     char client[LIMIT_ADDRESS_BYTES + 1];
+    uint8_t public_key[AUTH_PUBLIC_KEY_BYTES];
 };
 
 struct init {
@@ -38,6 +40,8 @@ struct init {
     const char *chair;
     const char *out;
     char directory[CLI_PATH_BYTES]; /* `out`, absolute */
+    bool tls;
+    char certs[CLI_PATH_BYTES]; /* with TLS: where the certificates are */
     struct init_node nodes[LIMIT_NODES];
     size_t node_count;
     uint64_t created_ms;
@@ -68,31 +72,31 @@ static bool parse_node(const char *text, struct init_node *node)
            client_address_parse(&address, node->client) == CONCLAVE_OK;
 }
 
-/* Until connections are encrypted a node listens on and dials loopback addresses only, and
- * addresses are numbers: conclaved refuses what this refuses. */
-static bool is_loopback(const char *text)
+/* Addresses are numbers: conclaved refuses what this refuses. An address that is not loopback's
+ * makes the cluster one with TLS: without, a node neither listens there nor dials it. */
+static int check_address(struct cli *cli, struct init *init, const struct init_node *node,
+                         const char *text)
 {
     struct client_address address;
     struct in_addr four;
     struct in6_addr six;
     if (client_address_parse(&address, text) != CONCLAVE_OK) {
-        return false;
+        return cli_usage(cli, "--node %llu: %s is no address", (unsigned long long)node->id, text);
     }
-    return (inet_pton(AF_INET, address.host, &four) == 1 && ntohl(four.s_addr) >> 24 == 127) ||
-           (inet_pton(AF_INET6, address.host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six));
-}
-
-static int check_loopback(struct cli *cli, const struct init_node *node)
-{
-    const char *const texts[] = {node->peer, node->client};
-    for (size_t i = 0; i < 2; i++) {
-        if (!is_loopback(texts[i])) {
-            return cli_usage(cli,
-                             "--node %llu: %s is no loopback address: connections are not "
-                             "encrypted yet, so nodes use 127.0.0.0/8 and [::1] only, as numbers",
-                             (unsigned long long)node->id, texts[i]);
-        }
+    bool is_four = inet_pton(AF_INET, address.host, &four) == 1;
+    bool is_six = inet_pton(AF_INET6, address.host, &six) == 1;
+    if (!is_four && !is_six) {
+        return cli_usage(cli, "--node %llu: %s is no IP address and port: names are not looked up",
+                         (unsigned long long)node->id, text);
     }
+    if ((is_four && four.s_addr == 0) || (is_six && IN6_IS_ADDR_UNSPECIFIED(&six))) {
+        return cli_usage(cli,
+                         "--node %llu: %s can be listened on, but not dialled: give the address "
+                         "that the others dial (listen_peer in node%llu.ini may be another)",
+                         (unsigned long long)node->id, text, (unsigned long long)node->id);
+    }
+    bool loopback = is_four ? ntohl(four.s_addr) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&six);
+    init->tls = init->tls || !loopback;
     return 0;
 }
 
@@ -135,7 +139,10 @@ static int take_nodes(struct cli *cli, struct init *init)
                              "1=127.0.0.1:7101,127.0.0.1:7201",
                              text);
         }
-        int status = check_loopback(cli, &init->nodes[i]);
+        int status = check_address(cli, init, &init->nodes[i], init->nodes[i].peer);
+        if (status == 0) {
+            status = check_address(cli, init, &init->nodes[i], init->nodes[i].client);
+        }
         if (status != 0) {
             return status;
         }
@@ -149,6 +156,7 @@ static int take_options(struct cli *cli, struct init *init)
     init->name = args_text(&cli->args, "name");
     init->chair = args_text(&cli->args, "chair");
     init->out = args_text(&cli->args, "out");
+    init->tls = args_given(&cli->args, "tls");
     if (init->name == NULL || init->chair == NULL || init->out == NULL) {
         return cli_usage(cli, "--name, --chair and --out are needed");
     }
@@ -159,6 +167,10 @@ static int take_options(struct cli *cli, struct init *init)
         if ((unsigned char)*at < 0x20 || *at == 0x7f) { /* it stands in lines of the files */
             return cli_usage(cli, "--name: no control characters");
         }
+    }
+    const char *reads = args_text(&cli->args, "reads");
+    if (reads != NULL && strcmp(reads, "public") != 0 && strcmp(reads, "members") != 0) {
+        return cli_usage(cli, "--reads %s: it is public or members", reads);
     }
     if (!envelope_id_valid(slice_of_text(init->chair))) {
         return cli_usage(cli, "--chair %s: not a member id", init->chair);
@@ -171,7 +183,7 @@ static int take_key(struct cli *cli, const struct init *init, bool *made)
 {
     *made = access(cli->key_path, F_OK) != 0 && errno == ENOENT;
     if (*made) {
-        int status = key_create(cli, cli->key_path, init->chair, &cli->key);
+        int status = key_create_asking(cli, cli->key_path, init->chair, &cli->key);
         cli->key_loaded = status == 0;
         return status;
     }
@@ -186,16 +198,22 @@ static int take_key(struct cli *cli, const struct init *init, bool *made)
 static void write_body(struct buffer *buffer, const struct cli *cli, const struct init *init)
 {
     const char *chair_name = args_text(&cli->args, "chair-name");
-    codec_write_map(buffer, 4);
+    const char *reads = args_text(&cli->args, "reads");
+    codec_write_map(buffer, reads == NULL ? 4 : 5);
+    if (reads != NULL) {
+        codec_write_text(buffer, "reads");
+        codec_write_text(buffer, reads);
+    }
     codec_write_text(buffer, "name");
     codec_write_text(buffer, init->name);
     codec_write_text(buffer, "nodes");
     codec_write_array(buffer, (uint32_t)init->node_count);
     for (size_t i = 0; i < init->node_count; i++) {
-        codec_write_array(buffer, 3);
+        codec_write_array(buffer, 4);
         codec_write_u64(buffer, init->nodes[i].id);
         codec_write_text(buffer, init->nodes[i].peer);
         codec_write_text(buffer, init->nodes[i].client);
+        codec_write_bytes(buffer, slice_of(init->nodes[i].public_key, AUTH_PUBLIC_KEY_BYTES));
     }
     codec_write_text(buffer, "chair");
     codec_write_map(buffer, chair_name == NULL ? 2 : 3);
@@ -209,6 +227,28 @@ static void write_body(struct buffer *buffer, const struct cli *cli, const struc
     }
     codec_write_text(buffer, "created");
     codec_write_u64(buffer, init->created_ms);
+}
+
+/* The key with which a node signs checkpoints, for node<N>.key; one that is there is taken. */
+static int make_node_key(struct cli *cli, const struct init *init, struct init_node *node)
+{
+    char path[CLI_PATH_BYTES + 40];
+    char owner[LIMIT_ID_BYTES + 1];
+    struct auth_key key;
+    snprintf(path, sizeof path, "%s/node%llu.key", init->directory, (unsigned long long)node->id);
+    enum conclave_code code = auth_key_load(path, owner, &key);
+    if (code == CONCLAVE_NOT_FOUND) {
+        snprintf(owner, sizeof owner, "node%llu", (unsigned long long)node->id);
+        auth_key_generate(&key);
+        code = auth_key_save(path, owner, &key);
+    }
+    if (code == CONCLAVE_OK) {
+        memcpy(node->public_key, key.public_key, sizeof node->public_key);
+    }
+    auth_key_wipe(&key);
+    return code == CONCLAVE_OK ? 0
+                               : cli_error(cli, code, NULL, "%s, the node's key: %s", path,
+                                           conclave_code_text(code));
 }
 
 static int sign_genesis(struct cli *cli, struct init *init)
@@ -296,16 +336,25 @@ static int write_genesis(struct cli *cli, const struct init *init)
 static int write_configuration(struct cli *cli, const struct init *init, size_t i)
 {
     char path[CLI_PATH_BYTES + 40];
-    char text[CLI_PATH_BYTES + 1024];
+    char text[5 * CLI_PATH_BYTES + 1024];
     unsigned long long id = init->nodes[i].id;
     snprintf(path, sizeof path, "%s/node%llu.ini", init->directory, id);
+    char tls[3 * CLI_PATH_BYTES + 64] = "";
+    if (init->tls) {
+        struct certs_paths paths;
+        const struct issue_files files = certs_node_files(init->certs, id, &paths);
+        snprintf(tls, sizeof tls, "\n[tls]\nca = %s/ca.pem\ncertificate = %s\nkey = %s\n",
+                 init->certs, files.certificate, files.key);
+    }
     int written = snprintf(
         text, sizeof text,
         "; Node %llu of the Conclave cluster \"%s\": conclaved --config %s\n"
         "; conclaved --help lists every key. Its addresses are those of the genesis file:\n"
         "; peers %s, clients %s\n"
-        "[node]\nid = %llu\ndata_dir = %s/node%llu\n\n[log]\nlevel = info\nformat = logfmt\n",
-        id, init->name, path, init->nodes[i].peer, init->nodes[i].client, id, init->directory, id);
+        "[node]\nid = %llu\ndata_dir = %s/node%llu\nnode_key = %s/node%llu.key\n\n"
+        "[log]\nlevel = info\nformat = logfmt\n%s",
+        id, init->name, path, init->nodes[i].peer, init->nodes[i].client, id, init->directory, id,
+        init->directory, id, tls);
     if (written < 0 || (size_t)written >= sizeof text) {
         return cli_usage(cli, "--out: the path is too long");
     }
@@ -316,8 +365,10 @@ static int write_configuration(struct cli *cli, const struct init *init, size_t 
 static int check_lines(struct cli *cli, const struct init *init)
 {
     for (size_t i = 0; i < init->node_count; i++) {
-        int size = snprintf(NULL, 0, "data_dir = %s/node%llu", init->directory,
-                            (unsigned long long)init->nodes[i].id);
+        int size = snprintf(NULL, 0,
+                            init->tls ? "certificate = %s/certs/node%llu.pem"
+                                      : "node_key = %s/node%llu.key",
+                            init->directory, (unsigned long long)init->nodes[i].id);
         if (size < 0 || size > INI_LINE_BYTES) {
             return cli_usage(cli,
                              "--out: the path is %d bytes too long: a line of a node's "
@@ -345,7 +396,32 @@ static int make_directory(struct cli *cli, struct init *init)
                          "a cluster is made once: choose another --out directory",
                          "there is a cluster in %s already", init->out);
     }
+    snprintf(init->certs, sizeof init->certs, "%.*s/certs", CLI_PATH_BYTES - 16, init->directory);
     return check_lines(cli, init);
+}
+
+/* The CA, and what it signs for the nodes. */
+static int make_certificates(struct cli *cli, const struct init *init)
+{
+    int status = certs_make_directory(cli, init->certs);
+    if (status == 0) {
+        status = certs_make_ca(cli, init->certs, init->cluster_id, init->name, ISSUE_P256,
+                               CERTS_CA_DAYS, false);
+    }
+    for (size_t i = 0; status == 0 && i < init->node_count; i++) {
+        const struct init_node *node = &init->nodes[i];
+        struct client_address peer, client;
+        enum conclave_code code = client_address_parse(&peer, node->peer);
+        if (code == CONCLAVE_OK) {
+            code = client_address_parse(&client, node->client);
+        }
+        ASSERT(code == CONCLAVE_OK); /* take_nodes has looked */
+        const char *const hosts[] = {peer.host, client.host};
+        size_t count = strcmp(peer.host, client.host) == 0 ? 1 : 2;
+        status = certs_make_node(cli, init->certs, init->cluster_id, node->id, hosts, count,
+                                 ISSUE_P256, CERTS_DAYS);
+    }
+    return status;
 }
 
 static void print_next(const struct cli *cli, const struct init *init, bool made)
@@ -360,6 +436,7 @@ static void print_next(const struct cli *cli, const struct init *init, bool made
     output_field(output, "chair", init->chair);
     output_field(output, made ? "new key" : "key", cli->key_path);
     output_field(output, "directory", init->directory);
+    output_field(output, "certificates", init->tls ? init->certs : "");
     memory_free(hex);
     if (output->quiet) {
         return;
@@ -378,7 +455,16 @@ static void print_next(const struct cli *cli, const struct init *init, bool made
     for (size_t i = 0; i < init->node_count; i++) {
         output_print(output, OUTPUT_PLAIN, "%s%s", i == 0 ? "" : ",", init->nodes[i].client);
     }
+    if (init->tls) {
+        output_print(output, OUTPUT_PLAIN, " CONCLAVE_CA=%s/ca.pem", init->certs);
+    }
     output_print(output, OUTPUT_PLAIN, "\n  conclave status\n");
+    if (init->tls) {
+        output_print(output, OUTPUT_DIM,
+                     "\nEach node needs its own two files of %s, and ca.pem. Keep ca.key where no "
+                     "node is: whoever has it can make nodes.\n",
+                     init->certs);
+    }
 }
 
 static void print_json(const struct cli *cli, const struct init *init)
@@ -413,8 +499,14 @@ static int run_init(struct cli *cli)
     if (status == 0) {
         status = take_key(cli, &init, &made);
     }
+    for (size_t i = 0; status == 0 && i < init.node_count; i++) {
+        status = make_node_key(cli, &init, &init.nodes[i]);
+    }
     if (status == 0) {
         status = sign_genesis(cli, &init);
+    }
+    if (status == 0 && init.tls) {
+        status = make_certificates(cli, &init);
     }
     for (size_t i = 0; status == 0 && i < init.node_count; i++) {
         status = write_configuration(cli, &init, i);
@@ -440,16 +532,24 @@ static const struct args_option init_options[] = {
      .help = "A node's number, its address for other nodes and its address for clients; again for "
              "each node",
      .repeatable = true},
+    {.name = "tls",
+     .help = "Make certificates too, and encrypt all connections (the default as soon as an "
+             "address is not loopback's)"},
     {.name = "out", .argument = "DIR", .help = "Where the files go; made if it is not there"},
+    {.name = "reads",
+     .argument = "WHO",
+     .help = "Who may read: public (default) or members; `conclave cluster set` changes it"},
+    KEY_PASSPHRASE_OPTION,
     ARGS_END};
 
 static const struct command init_commands[] = {
     {.summary = "Make a new cluster: its genesis file and the configuration of its nodes",
      .usage = "--name NAME --chair ID --node N=PEER,CLIENT... --out DIR [--key FILE]",
-     .details =
-         "Writes DIR/genesis, which the chair signs with the key (made if it is not there), "
-         "and DIR/node1.ini and so on, and says how to start the nodes. No cluster is needed "
-         "for this, and nothing that is there is overwritten.",
+     .details = "Writes DIR/genesis, which the chair signs with the key (made if it is not there), "
+                "and for each node DIR/node1.ini and DIR/node1.key, with which it signs "
+                "checkpoints (move it to that node), and says how to start the nodes. With --tls "
+                "also DIR/certs, with a CA and the nodes' certificates. No cluster is needed "
+                "for this, and nothing that is there is overwritten.",
      .examples = "conclave init --name hive --chair alice --key alice.key --out ./hive \\\n"
                  "  --node 1=127.0.0.1:7101,127.0.0.1:7201 \\\n"
                  "  --node 2=127.0.0.1:7102,127.0.0.1:7202 \\\n"

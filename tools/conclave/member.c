@@ -5,31 +5,9 @@
 #include "commands.h"
 #include "convert.h"
 #include "format.h"
+#include "key.h"
+#include "member_key.h"
 #include "session.h"
-
-/* "ed25519:...", 64 hexadecimal digits, or a key file whose public half it is. */
-static int take_public_key(struct cli *cli, const char *text, uint8_t key[AUTH_PUBLIC_KEY_BYTES])
-{
-    if (auth_public_key_parse(text, key) == CONCLAVE_OK ||
-        convert_hex_parse(text, key, AUTH_PUBLIC_KEY_BYTES)) {
-        return 0;
-    }
-    if (strncmp(text, "ed25519:", 8) == 0) {
-        return cli_usage(cli, "--public-key %s: not what `conclave key show` prints", text);
-    }
-    char id[LIMIT_ID_BYTES + 1];
-    struct auth_key loaded;
-    enum conclave_code code = auth_key_load(text, id, &loaded);
-    if (code != CONCLAVE_OK) {
-        return cli_usage(cli,
-                         "--public-key %s: neither a public key (ed25519:...) nor a key file "
-                         "that can be read",
-                         text);
-    }
-    memcpy(key, loaded.public_key, AUTH_PUBLIC_KEY_BYTES);
-    auth_key_wipe(&loaded);
-    return 0;
-}
 
 /* Labels: a repeatable option, each value one label or several with commas. */
 static void write_labels(struct body *body, const struct cli *cli, const char *option,
@@ -85,7 +63,7 @@ static int run_admit(struct cli *cli)
         return cli_usage(
             cli, "--public-key is needed: the member makes it with `conclave key new %s`", id);
     }
-    int status = take_public_key(cli, key_text, key);
+    int status = key_take_public(cli, key_text, key);
     if (status != 0) {
         return status;
     }
@@ -188,6 +166,30 @@ static int run_list(struct cli *cli)
     return 0;
 }
 
+/* The keys before the one that holds, and a revoked one. */
+static void print_keys(const struct output *output, const json_t *keys)
+{
+    size_t i;
+    const json_t *key;
+    json_array_foreach(keys, i, key)
+    {
+        uint8_t bytes[AUTH_PUBLIC_KEY_BYTES];
+        char text[AUTH_PUBLIC_KEY_TEXT_BYTES] = "";
+        char line[LIMIT_TITLE_BYTES + 256];
+        if (json_is_null(json_object_get(key, "ended"))) {
+            continue;
+        }
+        if (convert_hex_parse(convert_text(key, "key"), bytes, sizeof bytes)) {
+            auth_public_key_text(bytes, text);
+        }
+        const char *reason = convert_text(key, "reason");
+        snprintf(line, sizeof line, "%s, log %s to %s, %s%s%s", text, convert_text(key, "from"),
+                 convert_text(key, "until"), convert_text(key, "ended"),
+                 reason[0] == '\0' ? "" : ": ", reason);
+        output_field(output, "ended key", line);
+    }
+}
+
 static int run_show(struct cli *cli)
 {
     struct body params;
@@ -224,6 +226,7 @@ static int run_show(struct cli *cli)
     output_field(&cli->output, "roles", join(json_object_get(member, "roles"), text, sizeof text));
     output_field(&cli->output, "public key", key_text);
     output_field(&cli->output, "admitted", admitted);
+    print_keys(&cli->output, json_object_get(member, "keys"));
     json_decref(member);
     return 0;
 }
@@ -281,6 +284,29 @@ static const struct command member_commands[] = {
      .words_min = 1,
      .words_max = 1,
      .run = run_update},
+    {.verb = "rotate-key",
+     .summary = "Put a new key in the place of your own",
+     .usage = "[--new-key FILE]",
+     .details = "The command is signed by the old key and carries the new key's proof that it is "
+                "yours. A new key is made beside the key file, with the same passphrase, and takes "
+                "its place when the cluster has accepted it. From then on the old key signs "
+                "nothing; what it signed before stays. If the outcome stays unknown both files are "
+                "kept: run it again.",
+     .examples = "conclave member rotate-key\n"
+                 "conclave member rotate-key --new-key ./alice-2026.key\n",
+     .options = member_rotate_key_options,
+     .run = member_rotate_key},
+    {.verb = "revoke",
+     .summary = "End a member's key, for good (chairs only)",
+     .usage = "ID [--reason TEXT]",
+     .details = "For a key that is lost or that others have. What it signed before stays; nothing "
+                "it signs later counts, not even a ballot in an open poll. Who comes back is "
+                "admitted as a new member.",
+     .examples = "conclave member revoke bob --reason 'laptop stolen'\n",
+     .options = member_revoke_options,
+     .words_min = 1,
+     .words_max = 1,
+     .run = member_revoke},
     {.verb = "list",
      .summary = "List the members",
      .examples = "conclave member list\nconclave member list --limit 10 --after bob --json\n",

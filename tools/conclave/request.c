@@ -1,30 +1,10 @@
 /* conclave request: what became of a command. */
 #include <string.h>
 
-#include "codec/envelope.h"
 #include "commands.h"
 #include "convert.h"
 #include "format.h"
 #include "session.h"
-
-/* "author:hexnonce"; ids may have colons, so the last one counts. */
-static int take_id(struct cli *cli, struct body *params)
-{
-    const char *text = args_word(&cli->args, 0);
-    const char *colon = strrchr(text, ':');
-    uint8_t nonce[CONCLAVE_NONCE_BYTES];
-    char author[LIMIT_ID_BYTES + 1];
-    size_t size = colon == NULL ? 0 : (size_t)(colon - text);
-    if (!envelope_id_valid(slice_of(text, size)) ||
-        !convert_hex_parse(colon + 1, nonce, sizeof nonce)) {
-        return cli_usage(
-            cli, "%s is no request id: AUTHOR:NONCE, the nonce in 32 hexadecimal digits", text);
-    }
-    snprintf(author, sizeof author, "%.*s", (int)size, text);
-    body_text(params, "author", author);
-    body_bytes(params, "nonce", slice_of(nonce, sizeof nonce));
-    return 0;
-}
 
 static void print_reply(const struct output *output, const json_t *reply)
 {
@@ -54,7 +34,7 @@ static int run_request(struct cli *cli)
 {
     struct body params;
     body_init(&params);
-    int status = take_id(cli, &params);
+    int status = session_take_request(cli, args_word(&cli->args, 0), &params);
     if (status != 0) {
         body_close(&params);
         return status;

@@ -5,9 +5,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
-#include "client/address.h"
 #include "codec/envelope.h"
 #include "codec/writer.h"
 #include "convert.h"
@@ -16,27 +16,48 @@
 
 #define PAGE_ITEMS 1000u
 
+/* A node wants to know who asks: the key file tells, if there is one. What is wrong with it is said
+ * here, and then not again (cli_failure). */
+static bool identify(void *context, struct conclave_identity *identity)
+{
+    struct cli *cli = context;
+    if (!cli->key_loaded && access(cli->key_path, F_OK) != 0) {
+        return false;
+    }
+    cli->identify_status = session_load_key(cli);
+    *identity = (struct conclave_identity){cli->author, cli->key.secret_key};
+    return cli->identify_status == 0;
+}
+
+int session_open(struct cli *cli, const char *const *endpoints, size_t count, uint64_t timeout_ms,
+                 struct conclave_client **client)
+{
+    ASSERT(cli != NULL && client != NULL);
+    struct conclave_failure failure = {.code = CONCLAVE_OK};
+    const struct conclave_options options = {.endpoints = endpoints,
+                                             .endpoint_count = count,
+                                             .timeout_ms = timeout_ms,
+                                             .ca_file = cli->ca,
+                                             .certificate_file = cli->certificate,
+                                             .certificate_key_file = cli->certificate_key,
+                                             .identify = identify,
+                                             .identify_context = cli,
+                                             .failure = &failure};
+    enum conclave_code code = conclave_open(&options, client);
+    if (code == CONCLAVE_USAGE && failure.endpoint[0] != '\0') {
+        return cli_error(cli, code, "an endpoint is HOST:PORT, such as 127.0.0.1:7201",
+                         "the endpoint %s is no address", failure.endpoint);
+    }
+    return code == CONCLAVE_OK ? 0 : cli_error(cli, code, NULL, "%s", failure.message);
+}
+
 int session_connect(struct cli *cli)
 {
     ASSERT(cli != NULL);
     if (cli->client != NULL) {
         return 0;
     }
-    const struct conclave_options options = {.endpoints = cli->endpoints,
-                                             .endpoint_count = cli->endpoint_count,
-                                             .timeout_ms = cli->timeout_ms};
-    enum conclave_code code = conclave_open(&options, &cli->client);
-    if (code == CONCLAVE_USAGE) {
-        struct client_address address;
-        size_t i = 0;
-        while (i + 1 < cli->endpoint_count &&
-               client_address_parse(&address, cli->endpoints[i]) == CONCLAVE_OK) {
-            i++;
-        }
-        return cli_error(cli, code, "an endpoint is HOST:PORT, such as 127.0.0.1:7201",
-                         "the endpoint %s is no address", cli->endpoints[i]);
-    }
-    return code == CONCLAVE_OK ? 0 : cli_error(cli, code, NULL, "%s", conclave_code_text(code));
+    return session_open(cli, cli->endpoints, cli->endpoint_count, cli->timeout_ms, &cli->client);
 }
 
 int session_load_key(struct cli *cli)
@@ -45,26 +66,70 @@ int session_load_key(struct cli *cli)
     if (cli->key_loaded) {
         return 0;
     }
-    enum conclave_code code = auth_key_load(cli->key_path, cli->author, &cli->key);
+    struct key_file file = {.locked = false};
+    int status = session_open_key(cli, cli->key_path, &file);
+    if (status == 0) {
+        memcpy(cli->author, file.member_id, sizeof cli->author);
+        cli->key = file.key;
+        cli->key_loaded = true;
+    }
+    key_file_wipe(&file);
+    return status;
+}
+
+int session_read_key(struct cli *cli, const char *path, struct key_file *file)
+{
+    ASSERT(cli != NULL && path != NULL && file != NULL);
+    enum conclave_code code = key_file_read(path, file);
     switch (code) {
     case CONCLAVE_OK:
-        cli->key_loaded = true;
         return 0;
     case CONCLAVE_NOT_FOUND:
         return cli_error(cli, code,
                          "make one with `conclave key new ID`, or name yours with --key FILE or "
                          "CONCLAVE_KEY",
-                         "there is no key file %s", cli->key_path);
-    case CONCLAVE_UNAUTHORISED:
-        return cli_error(cli, code, "close it to others: chmod 600 FILE",
-                         "others may read the key file %s", cli->key_path);
+                         "there is no key file %s", path);
+    case CONCLAVE_UNAUTHORISED: {
+        char hint[CLI_PATH_BYTES + 64];
+        snprintf(hint, sizeof hint, "close it to others: chmod 600 %s", path);
+        return cli_error(cli, code, hint, "others may read the key file %s", path);
+    }
     case CONCLAVE_BAD_REQUEST:
         return cli_error(cli, CONCLAVE_CONFIG, "a key file is what `conclave key new` writes",
-                         "%s is not a key file", cli->key_path);
+                         "%s is not a key file", path);
     default:
-        return cli_error(cli, code, NULL, "the key file %s: %s", cli->key_path,
+        return cli_error(cli, code, NULL, "the key file %s: %s", path,
                          errno != 0 ? strerror(errno) : conclave_code_text(code));
     }
+}
+
+int session_unlock_key(struct cli *cli, const char *path, struct key_file *file,
+                       struct passphrase *passphrase)
+{
+    ASSERT(cli != NULL && file != NULL && file->locked && passphrase != NULL);
+    int status = passphrase_get(cli, path, passphrase);
+    if (status != 0) {
+        return status;
+    }
+    enum conclave_code code = key_file_unlock(file, passphrase_slice(passphrase));
+    if (code == CONCLAVE_BAD_PASSPHRASE) {
+        status = cli_error(cli, code, "", "the passphrase does not open the key file %s", path);
+    } else if (code != CONCLAVE_OK) {
+        status = cli_error(cli, code, "", "the key file %s cannot be opened: %s", path,
+                           conclave_code_text(code));
+    }
+    return status;
+}
+
+int session_open_key(struct cli *cli, const char *path, struct key_file *file)
+{
+    int status = session_read_key(cli, path, file);
+    if (status == 0 && file->locked) {
+        struct passphrase passphrase = {.size = 0};
+        status = session_unlock_key(cli, path, file, &passphrase);
+        passphrase_wipe(&passphrase);
+    }
+    return status;
 }
 
 static int finish_body(struct cli *cli, struct body *body, struct buffer *packed)
@@ -226,7 +291,7 @@ int session_submit(struct cli *cli, const char *kind, struct body *body, json_t 
         (void)json_object_set_new(json, "kind", json_string(kind));
     }
     if (code != CONCLAVE_OK) {
-        status = cli_failure(cli, json);
+        status = code == cli->expected ? conclave_code_exit_status(code) : cli_failure(cli, json);
         json_decref(json);
     } else {
         *reply = json;
@@ -235,6 +300,25 @@ done:
     buffer_close(&packed);
     body_close(body);
     return status;
+}
+
+/* Ids may have colons, so the last one counts. */
+int session_take_request(struct cli *cli, const char *text, struct body *params)
+{
+    ASSERT(cli != NULL && text != NULL && params != NULL);
+    const char *colon = strrchr(text, ':');
+    uint8_t nonce[CONCLAVE_NONCE_BYTES];
+    char author[LIMIT_ID_BYTES + 1];
+    size_t size = colon == NULL ? 0 : (size_t)(colon - text);
+    if (!envelope_id_valid(slice_of(text, size)) ||
+        !convert_hex_parse(colon + 1, nonce, sizeof nonce)) {
+        return cli_usage(
+            cli, "%s is no request id: AUTHOR:NONCE, the nonce in 32 hexadecimal digits", text);
+    }
+    snprintf(author, sizeof author, "%.*s", (int)size, text);
+    body_text(params, "author", author);
+    body_bytes(params, "nonce", slice_of(nonce, sizeof nonce));
+    return 0;
 }
 
 int session_done(struct cli *cli, json_t *reply, const char *format, ...)

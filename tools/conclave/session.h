@@ -5,14 +5,32 @@
 #ifndef CONCLAVE_SESSION_H
 #define CONCLAVE_SESSION_H
 
+#include "auth/key_file.h"
 #include "body.h"
 #include "cli.h"
+#include "passphrase.h"
+
+/* A client of these endpoints, with the TLS that the options ask for. Nonzero: the exit status. */
+int session_open(struct cli *cli, const char *const *endpoints, size_t count, uint64_t timeout_ms,
+                 struct conclave_client **client) MUST_USE;
 
 /* Opens the client (no connection yet). Nonzero: the exit status. */
 int session_connect(struct cli *cli) MUST_USE;
 
 /* Loads the key, once. Nonzero: the exit status. */
 int session_load_key(struct cli *cli) MUST_USE;
+
+/* Reads a key file; what is wrong with it is said. Nonzero: the exit status. `file` is to be wiped.
+ */
+int session_read_key(struct cli *cli, const char *path, struct key_file *file) MUST_USE;
+
+/* Asks for the passphrase of one that is locked and opens it; the passphrase, to be wiped, is there
+ * for more. */
+int session_unlock_key(struct cli *cli, const char *path, struct key_file *file,
+                       struct passphrase *passphrase) MUST_USE;
+
+/* Both. */
+int session_open_key(struct cli *cli, const char *path, struct key_file *file) MUST_USE;
 
 /* A query; frees the params (NULL: none). The answer is a new reference, NULL on failure. --stale
  * is heeded. */
@@ -35,6 +53,11 @@ json_t *session_list(struct cli *cli, const char *method, struct body *params, c
 /* Signs and submits a command; frees the body. 0: accepted, `*reply` is the reply map as JSON with
  * the key `request` added (a new reference). Else the exit status, and `*reply` is NULL. */
 int session_submit(struct cli *cli, const char *kind, struct body *body, json_t **reply) MUST_USE;
+
+/* The id of a request, "author:nonce", as the params `author` and `nonce`. Nonzero: the exit
+ * status.
+ */
+int session_take_request(struct cli *cli, const char *text, struct body *params) MUST_USE;
 
 /* For the end of a command that submitted: with --json the reply (conclave.reply.v1), else the line
  * (not with --quiet; the format's arguments must be harmless), and where it stands in the log.

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "commands.h"
 #include "convert.h"
+#include "receipts.h"
 #include "session.h"
 #include "vote_ask.h"
 
@@ -135,6 +136,62 @@ static void count_answers(const struct draft *draft, char text[96])
     }
 }
 
+/* Whether the outcome of what was just sent is not known. */
+static bool outcome_unknown(const struct cli *cli)
+{
+    return cli->client != NULL &&
+           conclave_last_failure(cli->client)->code == CONCLAVE_UNKNOWN_OUTCOME;
+}
+
+static void add_receipt(json_t *reply, const struct receipts_result *kept)
+{
+    bool known = kept->state == RECEIPTS_KEPT || kept->state == RECEIPTS_PENDING;
+    (void)json_object_set_new(reply, "receipt", known ? json_string(kept->path) : json_null());
+    (void)json_object_set_new(reply, "receipt_pending",
+                              json_boolean(kept->state == RECEIPTS_PENDING));
+}
+
+static void say_receipt(struct cli *cli, const struct receipts_result *kept)
+{
+    const struct output *output = &cli->output;
+    bool quiet = output->quiet || output->json;
+    if (kept->state == RECEIPTS_REFUSED) {
+        fprintf(output->error, "conclave: no receipt: %s\n", kept->why);
+    } else if (kept->state == RECEIPTS_NONE && kept->why[0] != '\0') {
+        fprintf(output->error, "conclave: no receipt is kept: %s\n", kept->why);
+    } else if (kept->state == RECEIPTS_KEPT && !quiet) {
+        output_print(output, OUTPUT_DIM, "receipt  ");
+        output_safe(output, OUTPUT_DIM, kept->path);
+        output_print(output, OUTPUT_DIM, "\n");
+    } else if (kept->state == RECEIPTS_PENDING && !quiet) {
+        output_print(output, OUTPUT_DIM,
+                     "receipt  not there yet: `conclave receipt --pending` gets it\n");
+    }
+}
+
+/* The ballot is in: says so first, since its receipt may take a moment. */
+static int finish(struct cli *cli, json_t *reply, const char *poll, const char *counts)
+{
+    struct receipts_result kept = {.state = RECEIPTS_NONE};
+    bool wanted = !args_given(&cli->args, "no-receipt");
+    const json_t *result = json_object_get(reply, "result");
+    uint64_t nth = convert_u64(result, "ballot");
+    if (cli->output.json && wanted) {
+        receipts_keep(cli, poll, reply, &kept);
+        add_receipt(reply, &kept);
+    }
+    json_t *again = json_incref(reply);
+    int status = session_done(cli, reply, "ballot in: %s%s", counts,
+                              nth > 1 ? ", in place of your earlier ballot" : "");
+    if (!cli->output.json && wanted) {
+        (void)fflush(cli->output.file);
+        receipts_keep(cli, poll, again, &kept);
+    }
+    json_decref(again);
+    say_receipt(cli, &kept);
+    return status;
+}
+
 static int run_vote(struct cli *cli)
 {
     struct draft draft;
@@ -157,14 +214,13 @@ static int run_vote(struct cli *cli)
     draft_write(&draft, clock_wall_ms(&clock_system), &body);
     json_t *reply;
     status = session_submit(cli, "ballot.cast", &body, &reply);
+    const char *poll = draft.poll;
     draft_close(&draft);
-    if (status != 0) {
-        return status;
+    if (status != 0 && outcome_unknown(cli) && !args_given(&cli->args, "no-receipt")) {
+        struct receipts_result kept;
+        receipts_keep(cli, poll, NULL, &kept);
     }
-    const json_t *result = json_object_get(reply, "result");
-    uint64_t nth = convert_u64(result, "ballot");
-    return session_done(cli, reply, "ballot in: %s%s", counts,
-                        nth > 1 ? ", in place of your earlier ballot" : "");
+    return status != 0 ? status : finish(cli, reply, poll, counts);
 }
 
 static const struct args_option vote_options[] = {
@@ -184,6 +240,8 @@ static const struct args_option vote_options[] = {
      .argument = "FILE",
      .help = "Read the ballot from JSON: {\"answers\": [{\"q\": ID, \"a\": \"yes\" or 7, \"why\": "
              "TEXT, \"veto\": true, \"review\": \"approve\"}]} (- for standard input)"},
+    {.name = "no-receipt",
+     .help = "Keep no receipt of this ballot (CONCLAVE_RECEIPTS=off: of none)"},
     {.name = "yes", .letter = 'y', .help = "Do not ask for confirmation"},
     ARGS_END};
 
@@ -193,7 +251,8 @@ static const struct command vote_commands[] = {
      .details = "An answer is yes, no, abstain or a score. Without answers it asks question by "
                 "question on the terminal, shows the ballot and asks before it is sent. A question "
                 "that is not named is left out. Voting again replaces the whole ballot, where the "
-                "policies allow it.",
+                "policies allow it. A receipt is kept, which proves what was decided and when "
+                "(`conclave receipt`, `conclave verify`).",
      .examples =
          "conclave vote lunch pizza=yes\n"
          "conclave vote minutes-0004 P-001=8 P-002=abstain --why 'P-001=It is simple.'\n"
