@@ -2,7 +2,7 @@
 # CONCLAVE_MUTANT=N. The linker takes that object before it looks into the libraries. Never installed and not part of `all`: build the
 # target `mutants`, or run `tools/campaign --mutants`.
 #
-# number | file | what the bug is
+# number | file, or two with + | what the bug is
 set(MUTANTS
     "1|consensus/writer.c|acknowledges a write before it is synced"
     "2|consensus/apply.c|applies and answers before a majority has the entry"
@@ -37,6 +37,28 @@ set(MUTANTS
     "31|model/ballot_check.c|a veto needs no justification"
     "32|model/model.c|log time may go back"
     "33|consensus/batch.c|M8 off: entries wait for a majority without bound"
+    "34|api/author.c|signatures are not looked at"
+    "35|net/peers_in.c|nodes of other clusters are let in"
+    "36|net/peers_in.c|a node is let in with any disk"
+    "37|consensus/replica.c|a write that failed counts as written"
+    "38|consensus/driver.c|votes though the vote could not be saved"
+    "39|net/peers_in.c|a node that called another one is let in"
+    "40|consensus/membership.c|the last but one voter may go"
+    "41|consensus/forward.c|an attempt that was answered busy may come again"
+    "42|consensus/read.c|takes the answer to an earlier question"
+    "43|model/replies.c|replies are forgotten before their commands expire"
+    "44|net/peers.c|any node's certificate stands for every node"
+    "45|consensus/checkpoint.c|a signature leaves before it is kept"
+    "46|consensus/checkpoint.c|a checkpoint is final with one cosignature too few"
+    "47|consensus/checkpoint_kept.c|what was signed is not what is kept"
+    "48|consensus/apply.c|closings have no leaf"
+    "49|consensus/apply.c|the leaf of a copy is that of a command"
+    "50|consensus/checkpoint.c|who missed the final checkpoint is not sent it again"
+    "51|consensus/checkpoint.c|no checkpoints while the leader has no key"
+    "52|consensus/start.c|an only voter leads again in the same term"
+    "53|consensus/inbound.c|a standby refuses a vote that a voter may need"
+    "54|consensus/driver.c+consensus/replica.c|M6 off: no time between timeouts"
+    "55|consensus/inbound.c|M5 off: a snapshot is given to the core"
 )
 
 add_custom_target(mutants)
@@ -47,8 +69,15 @@ foreach(MUTANT IN LISTS MUTANTS)
     list(GET MUTANT 1 FILE)
     list(GET MUTANT 2 WHAT)
     set(NAME conclave-sim-mutant-${NUMBER})
-    add_executable(${NAME} EXCLUDE_FROM_ALL
-        "${PROJECT_SOURCE_DIR}/tools/conclave-sim/main.c" "${PROJECT_SOURCE_DIR}/src/${FILE}")
+    string(REPLACE "+" ";" SOURCES "${FILE}")
+    list(TRANSFORM SOURCES PREPEND "${PROJECT_SOURCE_DIR}/src/")
+    foreach(SOURCE IN LISTS SOURCES) # a bug that is nowhere would be looked for in vain
+        file(STRINGS "${SOURCE}" PLACES REGEX "MUTANT\\(${NUMBER}\\)")
+        if(PLACES STREQUAL "")
+            message(FATAL_ERROR "cmake/Mutants.cmake: ${SOURCE} has no MUTANT(${NUMBER})")
+        endif()
+    endforeach()
+    add_executable(${NAME} EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/tools/conclave-sim/main.c" ${SOURCES})
     target_compile_definitions(${NAME} PRIVATE CONCLAVE_MUTANT=${NUMBER})
     # Analyzers read what is shipped: in a mutant, code that cannot be reached is the point.
     set_target_properties(${NAME} PROPERTIES EXPORT_COMPILE_COMMANDS OFF)

@@ -6,7 +6,10 @@
 #include <xxhash.h>
 
 #include "sim/sim_disk.h"
+#include "sim/sim_members.h"
 #include "sim/sim_model.h"
+#include "sim/sim_record.h"
+#include "sim/sim_seats.h"
 
 struct known_entry {
     bool seen;
@@ -89,15 +92,11 @@ static bool disk_has(struct sim *sim, unsigned node, uint64_t index)
            hash == sim->check->entries[index].entry;
 }
 
-static void check_majority(struct sim *sim, uint64_t index)
+static void check_majority(struct sim *sim, unsigned node, uint64_t index)
 {
-    unsigned have = 0;
-    for (unsigned id = 1; id <= sim->node_count; id++) {
-        have += disk_has(sim, id, index);
-    }
-    if (!sim->membership_changed && have <= sim->node_count / 2) {
-        sim_break(sim, "I1: entry %" PRIu64 " was committed and is on %u of %u disks", index, have,
-                  sim->node_count);
+    if (!sim_members_majority(sim, node, index, disk_has)) {
+        sim_break(sim, "I1: entry %" PRIu64 " was committed and is not on a majority of the disks",
+                  index);
     }
 }
 
@@ -128,7 +127,8 @@ static enum conclave_code see_entry(void *context, uint64_t index, const struct 
     }
     check->applied = index;
     sim_count(sim, SIM_entries_committed);
-    check_majority(sim, index);
+    sim_members_entry(sim, index, entry);
+    check_majority(sim, seeing->node, index);
     sim_model_entry(sim, index, entry);
     return CONCLAVE_OK;
 }
@@ -227,20 +227,28 @@ void sim_check_node(struct sim *sim, unsigned node)
 {
     struct replica_status status;
     replica_status(sim->nodes[node].replica, &status);
+    sim_members_led(sim, node, &status);
     check_applied(sim, node, &status);
     check_leader(sim, node, &status);
     note_mitigations(sim, node, &status);
+    sim_record_check(&sim->nodes[node], &status);
     uint64_t *last = &sim->check->node_last[node];
     if (status.last_index < *last) {
         sim_count(sim, SIM_log_overwritten);
     }
     *last = status.last_index;
+    SOMETIMES(sim, status.last_index > status.commit_index + 100, uncommitted_many);
     /* A new leader may inherit more; what it adds is capped. */
     if (status.state == REPLICA_LEADER && status.ready &&
         status.last_index > status.commit_index + LIMIT_UNCOMMITTED_ENTRIES + 1) {
         sim_break(sim, "limit: leader %u has %" PRIu64 " entries that wait for a majority", node,
                   status.last_index - status.commit_index);
     }
+}
+
+void sim_check_change(struct sim *sim, unsigned leader, unsigned server, int role)
+{
+    sim_members_changed(sim, leader, server, role, disk_has);
 }
 
 uint64_t sim_check_applied(const struct sim *sim)
@@ -251,7 +259,7 @@ uint64_t sim_check_applied(const struct sim *sim)
 void sim_check_logs(struct sim *sim)
 {
     for (unsigned id = 1; id <= sim->node_count; id++) {
-        for (uint64_t index = 1; index <= sim->check->applied; index++) {
+        for (uint64_t index = 1; index <= sim->check->applied && sim_seated(sim, id); index++) {
             if (!disk_has(sim, id, index)) {
                 sim_break(sim, "I1: the log of node %u lacks the committed entry %" PRIu64, id,
                           index);

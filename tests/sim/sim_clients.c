@@ -4,28 +4,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 #include "sim/sim_commands.h"
 #include "sim/sim_model.h"
+#include "sim/sim_op.h"
 #include "sim/sim_query.h"
+#include "sim/sim_seats.h"
 #include "sim/sim_unpack.h"
 
 #define READERS 4u /* who only read, and often */
 #define CLIENTS (2 * SIM_PEOPLE + SIM_LATECOMER + 2 + READERS)
-#define ACTORS  (1 + SIM_PEOPLE + SIM_LATECOMER)
 #define COPIES  2u
-
-/* A command, from its first sending to its answer. */
-struct op {
-    uint8_t *bytes;
-    size_t size;
-    uint64_t hash;
-    uint64_t floor; /* the highest index acknowledged before it was first sent */
-    bool maybe;     /* some node may have put it into the log */
-    bool answered;
-    uint64_t answer; /* hash of the first answer */
-};
 
 enum doing {
     IDLE,
@@ -37,7 +26,7 @@ struct client {
     unsigned actor; /* 0: the chair */
     bool reader;
     enum doing doing;
-    struct op *op;
+    struct sim_op *op;
     uint64_t tokens[COPIES]; /* 0: none */
     uint64_t wake_ms;
     uint64_t floor; /* of the read */
@@ -45,18 +34,13 @@ struct client {
 };
 
 struct sim_clients {
-    struct actor *actors[ACTORS]; /* [0] is the chair */
-    struct actor people[ACTORS];
     struct client clients[CLIENTS];
-    struct op *lost; /* abandoned ones */
+    struct sim_op *lost; /* abandoned ones */
     size_t lost_count, lost_capacity;
     struct buffer body;
-    struct buffer command;
     unsigned setup; /* commands of the setup begun */
     unsigned polls; /* opened, or tried to */
     unsigned admitted;
-    uint64_t acknowledged_index;
-    uint64_t acknowledged;
     unsigned pace_ms;
     unsigned answer_loss;
     bool rest;
@@ -70,13 +54,6 @@ static uint64_t lot(struct sim *sim, uint64_t bound)
 void sim_clients_open(struct sim *sim)
 {
     struct sim_clients *clients = sim->clients = sim_checked(calloc(1, sizeof *clients));
-    clients->actors[0] = &sim->chair;
-    for (unsigned i = 1; i < ACTORS; i++) {
-        char id[SIM_NAME];
-        (void)snprintf(id, sizeof id, "member-%u", i);
-        actor_init(&clients->people[i], id);
-        clients->actors[i] = &clients->people[i];
-    }
     for (unsigned i = 0; i < CLIENTS; i++) { /* the chair and the first members have two each */
         struct client *client = &clients->clients[i];
         client->actor = i < 2 ? 0 : i < 2 + SIM_PEOPLE ? i - 1 : i - 1 - SIM_PEOPLE;
@@ -84,28 +61,18 @@ void sim_clients_open(struct sim *sim)
         client->actor = client->reader ? 1 : client->actor;
     }
     buffer_init(&clients->body, LIMIT_COMMAND_BYTES);
-    buffer_init(&clients->command, 2u * LIMIT_COMMAND_BYTES);
     clients->pace_ms = 20 + (unsigned)lot(sim, 400);
     clients->answer_loss = sim_random_rate(&sim->whim, 2000);
-}
-
-static void free_op(struct op *op)
-{
-    if (op != NULL) {
-        free(op->bytes);
-        free(op);
-    }
 }
 
 void sim_clients_close(struct sim *sim)
 {
     struct sim_clients *clients = sim->clients;
     for (unsigned i = 0; i < CLIENTS; i++) {
-        free_op(clients->clients[i].op);
+        sim_op_free(clients->clients[i].op);
     }
     free(clients->lost);
     buffer_close(&clients->body);
-    buffer_close(&clients->command);
     free(clients);
 }
 
@@ -114,77 +81,11 @@ static unsigned any_node(struct sim *sim)
     return 1 + (unsigned)lot(sim, sim->node_count);
 }
 
-/* --- Checking a reply --- */
-
-static bool same_code(const char *expected, const msgpack_object *code)
-{
-    return strcmp(expected, "?") == 0 ? !unpack_is(code, "ok") : unpack_is(code, expected);
-}
-
-static void check_place(struct sim *sim, const struct op *op, const msgpack_object *reply)
-{
-    uint64_t index = unpack_u64(unpack_get(reply, "index"), 0);
-    uint64_t position = unpack_u64(unpack_get(reply, "position"), UINT64_MAX);
-    const msgpack_object *code = unpack_get(reply, "code");
-    const struct sim_decision *decision = sim_model_decision(sim, index, position);
-    struct slice name = unpack_bytes(code);
-    if (decision == NULL || decision->hash != op->hash) {
-        sim_break(sim,
-                  "I1: a command was acknowledged at %" PRIu64 ".%" PRIu64
-                  ", where the log does not have it",
-                  index, position);
-    } else if (!decision->first) {
-        sim_break(sim, "I2: a copy at %" PRIu64 ".%" PRIu64 " was decided anew", index, position);
-    } else if (!same_code(decision->code, code)) {
-        sim_break(sim, "I9: the command at %" PRIu64 ".%" PRIu64 " got %.*s: by the rules it is %s",
-                  index, position, (int)name.size, (const char *)name.data, decision->code);
-    } else if (unpack_u64(unpack_get(reply, "time"), 0) != decision->time_ms) {
-        sim_break(sim, "I9: the reply of %" PRIu64 ".%" PRIu64 " has another time", index,
-                  position);
-    } else if (index <= op->floor) {
-        sim_break(sim,
-                  "I6: a command sent after %" PRIu64 " was acknowledged was decided at "
-                  "%" PRIu64,
-                  op->floor, index);
-    }
-}
-
-/* An answer from the log: the first, or another one to a copy. */
-static void take_reply(struct sim *sim, struct op *op, struct slice bytes)
-{
-    struct sim_clients *clients = sim->clients;
-    msgpack_unpacked unpacked;
-    msgpack_unpacked_init(&unpacked);
-    if (msgpack_unpack_next(&unpacked, (const char *)bytes.data, bytes.size, NULL) !=
-        MSGPACK_UNPACK_SUCCESS) {
-        sim_break(sim, "a reply is not MessagePack");
-        return;
-    }
-    const msgpack_object *reply = &unpacked.data;
-    check_place(sim, op, reply);
-    uint64_t hash = XXH3_64bits(bytes.data, bytes.size);
-    /* These two are not kept: each copy is refused anew, whatever was answered before. */
-    const msgpack_object *code = unpack_get(reply, "code");
-    if (!unpack_is(code, "expired") && !unpack_is(code, "nonce_reused")) {
-        if (op->answered && op->answer != hash) {
-            sim_break(sim, "I2: a command was answered in two ways");
-        }
-        op->answer = hash;
-        op->answered = true;
-    }
-    uint64_t index = unpack_u64(unpack_get(reply, "index"), 0);
-    if (index > clients->acknowledged_index) {
-        clients->acknowledged_index = index;
-    }
-    clients->acknowledged++;
-    msgpack_unpacked_destroy(&unpacked);
-}
-
 /* --- Sending --- */
 
 static void send_op(struct sim *sim, struct client *client)
 {
-    struct op *op = client->op;
+    struct sim_op *op = client->op;
     bool twice = lot(sim, 12) == 0;
     for (unsigned i = 0; i < (twice ? 2u : 1u); i++) {
         /* One after the other: the order in which arguments are worked out is the compiler's. */
@@ -200,30 +101,19 @@ static void send_op(struct sim *sim, struct client *client)
 
 static void begin(struct sim *sim, struct client *client, const char *kind)
 {
-    struct sim_clients *clients = sim->clients;
-    struct actor *actor = clients->actors[client->actor];
+    struct actor *actor = sim_op_actor(sim, client->actor);
     uint64_t life_ms = lot(sim, 25) == 0 ? lot(sim, 3000) : 12u * 3600u * 1000u;
-    uint64_t known_ms = sim->model->time_ms > sim_wall_ms(sim) ? sim->model->time_ms
-                                                               : sim_wall_ms(sim);
     if (actor->nonces > 2 && lot(sim, 60) == 0) {
         actor->nonces--; /* a careless client uses a nonce again */
         life_ms += 1;    /* never for the very same bytes: that would be the same command */
     }
-    actor_command(actor, &clients->command, sim->cluster_id, known_ms + life_ms, kind,
-                  buffer_slice(&clients->body));
-    struct op *op = client->op = sim_checked(calloc(1, sizeof *op));
-    op->size = clients->command.size;
-    op->bytes = sim_checked(malloc(op->size));
-    memcpy(op->bytes, clients->command.data, op->size);
-    op->hash = XXH3_64bits(op->bytes, op->size);
-    op->floor = clients->acknowledged_index;
-    sim_count(sim, SIM_commands_submitted);
+    client->op = sim_op_make(sim, client->actor, kind, buffer_slice(&sim->clients->body), life_ms);
     send_op(sim, client);
 }
 
 static void finish(struct sim *sim, struct client *client)
 {
-    free_op(client->op);
+    sim_op_free(client->op);
     client->op = NULL;
     client->doing = IDLE;
     client->wake_ms = sim->now_ms + 1 + lot(sim, sim->clients->pace_ms * 2u);
@@ -243,7 +133,7 @@ static void abandon(struct sim *sim, struct client *client)
 }
 
 /* A failed attempt: is it sure that this sending did not reach the log? */
-static void note_failure(struct sim *sim, struct op *op, const struct sim_request *request)
+static void note_failure(struct sim *sim, struct sim_op *op, const struct sim_request *request)
 {
     sim_say(sim, "command %016" PRIx64 ": node %u: %s", op->hash, request->node,
             request->state == SIM_LOST ? "lost" : conclave_code_name(request->code));
@@ -275,7 +165,7 @@ static void note_failure(struct sim *sim, struct op *op, const struct sim_reques
 /* All copies of a sending are answered or lost. */
 static void end_sending(struct sim *sim, struct client *client)
 {
-    struct op *op = client->op;
+    struct sim_op *op = client->op;
     bool decided = false;
     for (unsigned i = 0; i < COPIES; i++) {
         if (client->tokens[i] == 0) {
@@ -289,9 +179,9 @@ static void end_sending(struct sim *sim, struct client *client)
             sim_count(sim, SIM_answer_lost);
             op->maybe = true;
         } else {
-            take_reply(sim, op, request->reply);
+            sim_op_reply(sim, op, request->reply);
             decided = op->maybe = true;
-            sim->report.counts[SIM_command_via_follower] += sim_leader(sim) != request->node;
+            SOMETIMES(sim, sim_leader(sim) != request->node, command_via_follower);
         }
     }
     if (decided && lot(sim, 10) != 0) {
@@ -315,16 +205,18 @@ static void begin_read(struct sim *sim, struct client *client)
     }
     memcpy(client->poll, model->polls[lot(sim, model->poll_count)]->id, SIM_NAME);
     unsigned node = any_node(sim);
-    if (lot(sim, 4) == 0) {
+    if (sim->deposed != 0 && client->reader) {
+        node = sim->deposed;
+    } else if (lot(sim, 4) == 0) {
         if (sim->nodes[node].up) { /* stale: what it shows must have been true once */
             uint64_t index = sim_query_tally(sim, node, client->poll);
             sim_count(sim, SIM_stale_reads_checked);
-            sim->report.counts[SIM_stale_read_behind] += index < sim->clients->acknowledged_index;
+            SOMETIMES(sim, index < sim_op_acknowledged_index(sim), stale_read_behind);
         }
         client->wake_ms = sim->now_ms + 1 + lot(sim, sim->clients->pace_ms * 2u);
         return;
     }
-    client->floor = sim->clients->acknowledged_index;
+    client->floor = sim_op_acknowledged_index(sim);
     client->doing = READING;
     client->tokens[0] = sim_read(sim, node, client->reader ? 30 : 100 + lot(sim, 2000));
 }
@@ -347,9 +239,7 @@ static void end_read(struct sim *sim, struct client *client)
                   " was acknowledged before it began",
                   request->node, index, client->floor);
     }
-    if (index > sim->clients->acknowledged_index) {
-        sim->clients->acknowledged_index = index; /* later reads must show this too */
-    }
+    sim_op_shown(sim, index); /* later reads must show this too */
     sim_count(sim, SIM_reads_checked);
     sim_count(sim, sim_leader(sim) == request->node ? SIM_read_by_leader : SIM_read_by_follower);
 }
@@ -362,7 +252,7 @@ static void begin_setup(struct sim *sim, struct client *client)
     unsigned step = clients->setup++;
     const char *kind;
     if (step < SIM_PEOPLE) {
-        kind = sim_command_admit(sim, &clients->body, clients->actors[1 + step]);
+        kind = sim_command_admit(sim, &clients->body, sim_op_actor(sim, 1 + step));
     } else {
         kind = sim_command_policy(sim, &clients->body, step - SIM_PEOPLE);
     }
@@ -383,7 +273,9 @@ static void begin_chair(struct sim *sim, struct client *client)
     }
     const char *kind;
     uint64_t choice = lot(sim, 100);
-    if ((open < 3 || choice < 8) && clients->polls < SIM_POLLS) {
+    if (sim->by_command && lot(sim, 5) == 0) {
+        kind = sim_seats_command(sim, &clients->body);
+    } else if ((open < 3 || choice < 8) && clients->polls < SIM_POLLS) {
         unsigned number = clients->polls > 0 && choice < 2 ? clients->polls - 1 : clients->polls++;
         kind = sim_command_open(sim, &clients->body, number);
     } else if (model->member_count > 1 && (choice < 50 || model->poll_count == 0)) {
@@ -391,7 +283,7 @@ static void begin_chair(struct sim *sim, struct client *client)
         kind = sim_command_update(sim, &clients->body, member);
     } else if (choice < 65 && clients->admitted < SIM_LATECOMER) {
         unsigned number = 1 + SIM_PEOPLE + clients->admitted++;
-        kind = sim_command_admit(sim, &clients->body, clients->actors[number]);
+        kind = sim_command_admit(sim, &clients->body, sim_op_actor(sim, number));
     } else if (choice < 80 || model->poll_count == 0) {
         kind = sim_command_policy(sim, &clients->body, (unsigned)lot(sim, SIM_POLICIES));
     } else {
@@ -416,7 +308,7 @@ static void begin_member(struct sim *sim, struct client *client)
 {
     struct sim_clients *clients = sim->clients;
     const struct sim_model *model = sim->model;
-    unsigned number = member_number(sim, clients->actors[client->actor]);
+    unsigned number = member_number(sim, sim_op_actor(sim, client->actor));
     if (number == UINT32_MAX || model->poll_count == 0) {
         client->wake_ms = sim->now_ms + 100;
         return;
@@ -434,20 +326,6 @@ static void begin_member(struct sim *sim, struct client *client)
     }
 }
 
-/* Where a reply says that its command stands; 0 when there is none. */
-static uint64_t reply_index(struct slice bytes)
-{
-    msgpack_unpacked unpacked;
-    uint64_t index = 0;
-    msgpack_unpacked_init(&unpacked);
-    if (bytes.size > 0 && msgpack_unpack_next(&unpacked, (const char *)bytes.data, bytes.size,
-                                              NULL) == MSGPACK_UNPACK_SUCCESS) {
-        index = unpack_u64(unpack_get(&unpacked.data, "index"), 0);
-    }
-    msgpack_unpacked_destroy(&unpacked);
-    return index;
-}
-
 /* All copies are answered, and what they were answered can be looked up: a node that dies in the
  * event in which it answers leaves it to others to show the entry. */
 static bool all_answered(const struct sim *sim, const struct client *client)
@@ -457,7 +335,8 @@ static bool all_answered(const struct sim *sim, const struct client *client)
             continue;
         }
         const struct sim_request *request = sim_request(sim, client->tokens[i]);
-        if (request->state == SIM_WAITING || reply_index(request->reply) > sim->model->index) {
+        if (request->state == SIM_WAITING ||
+            sim_op_reply_index(request->reply) > sim->model->index) {
             return false;
         }
     }
@@ -513,17 +392,12 @@ bool sim_clients_idle(const struct sim *sim)
     return true;
 }
 
-uint64_t sim_clients_acknowledged(const struct sim *sim)
-{
-    return sim->clients->acknowledged;
-}
-
 void sim_clients_check_end(struct sim *sim)
 {
     const struct sim_clients *clients = sim->clients;
     for (size_t i = 0; i < clients->lost_count; i++) {
         uint64_t index = sim_model_has(sim, clients->lost[i].hash);
-        if (index != 0) {
+        if (index != 0 && !sim_op_elsewhere(sim, clients->lost[i].hash)) {
             sim_break(sim,
                       "I2: the log has a command at %" PRIu64
                       " that every node asked had refused to take",
@@ -531,6 +405,9 @@ void sim_clients_check_end(struct sim *sim)
         }
     }
     for (unsigned node = 1; node <= sim->node_count && sim->broken[0] == 0; node++) {
+        if (!sim_seated(sim, node)) {
+            continue;
+        }
         sim_query_counts(sim, node);
         for (unsigned i = 0; i < sim->model->poll_count; i++) {
             (void)sim_query_tally(sim, node, sim->model->polls[i]->id);

@@ -24,9 +24,6 @@ void sim_clients_run(struct sim *sim);
 void sim_clients_rest(struct sim *sim);
 bool sim_clients_idle(const struct sim *sim);
 
-/* How many commands were acknowledged (for I8). */
-uint64_t sim_clients_acknowledged(const struct sim *sim);
-
 /* At the end: what was abandoned is not in the log, and every node shows the model's state. */
 void sim_clients_check_end(struct sim *sim);
 

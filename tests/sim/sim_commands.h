@@ -4,9 +4,7 @@
 
 #include "sim/sim.h"
 
-#define SIM_PEOPLE    12u /* members at first, without the chair */
-#define SIM_LATECOMER 8u  /* who may be admitted later */
-#define SIM_POLICIES  4u
+#define SIM_POLICIES 4u
 
 /* Each replaces `body` with the packed body of a command and returns its kind. */
 const char *sim_command_admit(struct sim *sim, struct buffer *body, const struct actor *who);

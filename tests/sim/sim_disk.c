@@ -5,6 +5,10 @@
 
 #include "kv/kv_memory.h"
 #include "log/log_memory.h"
+#include "log/log_record.h"
+#include "sim/sim_host.h"
+
+#define SECTOR_BYTES 512u
 
 struct frozen_log {
     struct log base;
@@ -20,6 +24,12 @@ struct frozen_transaction {
     struct kv_transaction base;
     struct kv_transaction *bare;
     struct sim_disk *disk;
+    enum conclave_code failure; /* of a write in it */
+};
+
+struct countdown {
+    uint64_t left; /* 0: none */
+    enum sim_trouble trouble;
 };
 
 struct sim_disk {
@@ -28,9 +38,43 @@ struct sim_disk {
     struct frozen_kv kv;
     struct log *bare_log;
     struct kv *bare_kv;
-    uint64_t rot_index; /* 0: none */
+    uint64_t bytes; /* written to the log so far: where in a sector the next begins */
+    struct countdown log_trouble;
+    struct countdown state_trouble;
+    bool full;
+    struct kv_transaction *written_back; /* a snapshot of the state, or NULL */
+    uint64_t rot_index;                  /* 0: none */
     size_t rot_bit;
+    uint64_t state_rot; /* reads until the damaged place is met; 0: none is to be met */
+    uint8_t bad_key[KV_KEY_BYTES];
+    size_t bad_key_size; /* 0: none */
 };
+
+static uint64_t lot(struct sim_disk *disk, uint64_t bound)
+{
+    return sim_random_below(&disk->node->sim->lot, bound);
+}
+
+/* Whether this write fails, and how. */
+static bool fails(struct sim_disk *disk, struct countdown *countdown, enum sim_trouble *trouble)
+{
+    if (disk->full) {
+        *trouble = SIM_FULL;
+        disk->node->excused = true;
+        return true;
+    }
+    if (countdown->left == 0 || --countdown->left > 0) {
+        return false;
+    }
+    *trouble = countdown->trouble;
+    disk->full = *trouble == SIM_FULL;
+    disk->node->excused = true;
+    static const enum sim_count marks[] = {[SIM_WRITE_ERROR] = SIM_write_error,
+                                           [SIM_SYNC_ERROR] = SIM_sync_error,
+                                           [SIM_FULL] = SIM_disk_full};
+    sim_count(disk->node->sim, marks[*trouble]);
+    return true;
+}
 
 /* --- The log --- */
 
@@ -65,10 +109,20 @@ static enum conclave_code frozen_read_header(struct log *log, uint64_t index, ui
 static enum conclave_code frozen_save_vote(struct log *log, struct log_vote vote)
 {
     struct sim_disk *disk = ((struct frozen_log *)log)->disk;
+    enum sim_trouble trouble;
     if (sim_doom(disk->node, SIM_crash_before_vote)) {
         return CONCLAVE_OK;
     }
-    return log_save_vote(disk->bare_log, vote);
+    if (fails(disk, &disk->log_trouble, &trouble)) {
+        if (trouble == SIM_SYNC_ERROR && lot(disk, 2) == 0) {
+            enum conclave_code rv = log_save_vote(disk->bare_log, vote);
+            ASSERT(rv == CONCLAVE_OK);
+        }
+        return trouble == SIM_FULL ? CONCLAVE_DISK_FULL : CONCLAVE_IO;
+    }
+    enum conclave_code rv = log_save_vote(disk->bare_log, vote);
+    (void)sim_doom(disk->node, SIM_crash_after_vote);
+    return rv;
 }
 
 static enum conclave_code frozen_load_vote(struct log *log, struct log_vote *vote)
@@ -129,44 +183,123 @@ static enum conclave_code frozen_begin(struct kv *kv, bool write,
     return CONCLAVE_OK;
 }
 
+static struct sim_disk *disk_of(struct kv_transaction *transaction)
+{
+    return ((struct frozen_transaction *)transaction)->disk;
+}
+
+static bool is_bad(const struct sim_disk *disk, struct slice key)
+{
+    return disk->bad_key_size > 0 && slice_equal(key, slice_of(disk->bad_key, disk->bad_key_size));
+}
+
+/* A read of this key: does it meet the damage? */
+static bool meets_rot(struct sim_disk *disk, struct slice key)
+{
+    if (disk->state_rot > 0 && --disk->state_rot == 0) {
+        memcpy(disk->bad_key, key.data, key.size);
+        disk->bad_key_size = key.size;
+        sim_count(disk->node->sim, SIM_state_rot);
+    }
+    return is_bad(disk, key);
+}
+
 static enum conclave_code frozen_get(struct kv_transaction *transaction, struct slice key,
                                      struct slice *value)
 {
-    return kv_get(bare(transaction), key, value);
+    enum conclave_code rv = kv_get(bare(transaction), key, value);
+    return rv == CONCLAVE_OK && meets_rot(disk_of(transaction), key) ? CONCLAVE_CORRUPT : rv;
+}
+
+static enum conclave_code written(struct kv_transaction *transaction, enum conclave_code rv)
+{
+    struct frozen_transaction *frozen = (struct frozen_transaction *)transaction;
+    enum sim_trouble trouble;
+    if (rv == CONCLAVE_OK && fails(frozen->disk, &frozen->disk->state_trouble, &trouble)) {
+        rv = frozen->failure = trouble == SIM_FULL ? CONCLAVE_DISK_FULL : CONCLAVE_IO;
+    }
+    return rv;
 }
 
 static enum conclave_code frozen_put(struct kv_transaction *transaction, struct slice key,
                                      struct slice value)
 {
-    return kv_put(bare(transaction), key, value);
+    struct sim_disk *disk = disk_of(transaction);
+    if (is_bad(disk, key)) {
+        disk->bad_key_size = 0;
+    }
+    return written(transaction, kv_put(bare(transaction), key, value));
 }
 
 static enum conclave_code frozen_remove(struct kv_transaction *transaction, struct slice key)
 {
-    return kv_remove(bare(transaction), key);
+    return written(transaction, kv_remove(bare(transaction), key));
 }
 
 static enum conclave_code frozen_seek(struct kv_transaction *transaction, struct slice from,
                                       struct slice *key, struct slice *value)
 {
-    return kv_seek(bare(transaction), from, key, value);
+    struct slice found;
+    enum conclave_code rv = kv_seek(bare(transaction), from, &found, value);
+    if (rv == CONCLAVE_OK && meets_rot(disk_of(transaction), found)) {
+        return CONCLAVE_CORRUPT;
+    }
+    if (rv == CONCLAVE_OK && key != NULL) {
+        *key = found;
+    }
+    return rv;
 }
 
 static enum conclave_code frozen_seek_last(struct kv_transaction *transaction, struct slice before,
                                            struct slice *key, struct slice *value)
 {
-    return kv_seek_last(bare(transaction), before, key, value);
+    struct slice found;
+    enum conclave_code rv = kv_seek_last(bare(transaction), before, &found, value);
+    if (rv == CONCLAVE_OK && meets_rot(disk_of(transaction), found)) {
+        return CONCLAVE_CORRUPT;
+    }
+    if (rv == CONCLAVE_OK && key != NULL) {
+        *key = found;
+    }
+    return rv;
+}
+
+/* Now and then the kernel writes back what it has. */
+static void write_back(struct sim_disk *disk)
+{
+    if (lot(disk, 40) != 0) {
+        return;
+    }
+    if (disk->written_back != NULL) {
+        kv_abort(disk->written_back);
+    }
+    enum conclave_code rv = kv_begin(disk->bare_kv, false, &disk->written_back);
+    ASSERT(rv == CONCLAVE_OK);
+}
+
+static enum conclave_code commit_write(struct frozen_transaction *frozen)
+{
+    struct sim_disk *disk = frozen->disk;
+    if (frozen->failure != CONCLAVE_OK) {
+        kv_abort(frozen->bare);
+        return frozen->failure;
+    }
+    if (sim_doom(disk->node, SIM_crash_before_apply)) {
+        kv_abort(frozen->bare);
+        return CONCLAVE_OK;
+    }
+    enum conclave_code rv = kv_commit(frozen->bare);
+    if (rv == CONCLAVE_OK) {
+        write_back(disk);
+        (void)sim_doom(disk->node, SIM_crash_after_apply);
+    }
+    return rv;
 }
 
 static enum conclave_code frozen_commit(struct kv_transaction *transaction)
 {
     struct frozen_transaction *frozen = (struct frozen_transaction *)transaction;
-    enum conclave_code rv = CONCLAVE_OK;
-    if (frozen->base.write && sim_doom(frozen->disk->node, SIM_crash_before_apply)) {
-        kv_abort(frozen->bare);
-    } else {
-        rv = kv_commit(frozen->bare);
-    }
+    enum conclave_code rv = frozen->base.write ? commit_write(frozen) : kv_commit(frozen->bare);
     free(frozen);
     return rv;
 }
@@ -216,8 +349,17 @@ struct sim_disk *sim_disk_open(struct sim_node *node)
     return disk;
 }
 
+static void forget_written_back(struct sim_disk *disk)
+{
+    if (disk->written_back != NULL) {
+        kv_abort(disk->written_back);
+        disk->written_back = NULL;
+    }
+}
+
 void sim_disk_close(struct sim_disk *disk)
 {
+    forget_written_back(disk);
     log_close(disk->bare_log);
     kv_close(disk->bare_kv);
     free(disk);
@@ -238,21 +380,205 @@ struct log *sim_disk_bare_log(struct sim_disk *disk)
     return disk->bare_log;
 }
 
+/* --- Writes of the log --- */
+
+/* The bytes of the write as they go to the platter, one record after the other. */
+static uint8_t *lay_out(const struct replica_write *write, size_t *size)
+{
+    *size = 0;
+    for (size_t i = 0; i < write->entry_count; i++) {
+        *size += LOG_RECORD_HEAD_BYTES + write->entries[i].data.size;
+    }
+    uint8_t *bytes = sim_checked(malloc(*size));
+    uint8_t *at = bytes;
+    for (size_t i = 0; i < write->entry_count; i++) {
+        const struct log_entry *entry = &write->entries[i];
+        const struct log_record record = {
+            .type = (uint8_t)entry->type, .term = entry->term, .data = entry->data};
+        log_record_write_head(at, write->first_index + i, &record);
+        at += LOG_RECORD_HEAD_BYTES;
+        if (entry->data.size > 0) {
+            memcpy(at, entry->data.data, entry->data.size);
+        }
+        at += entry->data.size;
+    }
+    return bytes;
+}
+
+/* Loses sectors: all from one on, or some anywhere. What was there before is still there. */
+static void tear(struct sim_disk *disk, uint8_t *bytes, size_t size)
+{
+    size_t begin = (size_t)(disk->bytes % SECTOR_BYTES); /* of the first byte, in its sector */
+    size_t sectors = (begin + size + SECTOR_BYTES - 1) / SECTOR_BYTES;
+    size_t kept = (size_t)lot(disk, sectors + 1);
+    bool anywhere = lot(disk, 2) == 0;
+    for (size_t sector = 0; sector < sectors; sector++) {
+        if (anywhere ? lot(disk, 4) != 0 : sector < kept) {
+            continue;
+        }
+        size_t from = sector == 0 ? 0 : sector * SECTOR_BYTES - begin;
+        size_t to = (sector + 1) * SECTOR_BYTES - begin;
+        to = to < size ? to : size;
+        memset(bytes + from, 0, to - from);
+    }
+}
+
+/* Recovery: the entries that are sound, up to the first that is not. They are taken as they read.
+ */
+static size_t recover(struct sim_disk *disk, const struct replica_write *write,
+                      const uint8_t *bytes)
+{
+    struct log_entry *entries = sim_checked(calloc(write->entry_count, sizeof *entries));
+    size_t count = 0;
+    const uint8_t *at = bytes;
+    while (count < write->entry_count) {
+        size_t size = LOG_RECORD_HEAD_BYTES + write->entries[count].data.size;
+        if (log_record_read_entry(slice_of(at, size), write->first_index + count,
+                                  &entries[count]) != CONCLAVE_OK) {
+            break;
+        }
+        at += size;
+        count++;
+    }
+    if (count > 0) {
+        enum conclave_code rv = log_append(disk->bare_log, write->first_index, entries, count);
+        ASSERT(rv == CONCLAVE_OK);
+    }
+    free(entries);
+    return count;
+}
+
+static void write_torn(struct sim_disk *disk, const struct replica_write *write)
+{
+    size_t size;
+    uint8_t *bytes = lay_out(write, &size);
+    tear(disk, bytes, size);
+    size_t count = recover(disk, write, bytes);
+    struct sim *sim = disk->node->sim;
+    sim_count(sim, SIM_write_torn);
+    SOMETIMES(sim, count > 0 && count < write->entry_count, write_torn_between);
+    sim_say(sim, "of %zu entries that node %u wrote from %llu, %zu are there", write->entry_count,
+            disk->node->id, (unsigned long long)write->first_index, count);
+    disk->bytes += size;
+    free(bytes);
+}
+
+static enum conclave_code write_whole(struct sim_disk *disk, const struct replica_write *write)
+{
+    for (size_t i = 0; i < write->entry_count; i++) {
+        disk->bytes += LOG_RECORD_HEAD_BYTES + write->entries[i].data.size;
+    }
+    return log_append(disk->bare_log, write->first_index, write->entries, write->entry_count);
+}
+
+enum conclave_code sim_disk_write(struct sim_disk *disk, const struct replica_write *write)
+{
+    enum sim_trouble trouble;
+    if (!fails(disk, &disk->log_trouble, &trouble)) {
+        return write_whole(disk, write);
+    }
+    if (trouble == SIM_SYNC_ERROR) {
+        write_torn(disk, write);
+    }
+    return trouble == SIM_FULL ? CONCLAVE_DISK_FULL : CONCLAVE_IO;
+}
+
+void sim_disk_interrupt(struct sim_disk *disk, const struct replica_write *write)
+{
+    struct sim *sim = disk->node->sim;
+    uint64_t fate = lot(disk, 4);
+    if (fate == 0) {
+        sim_count(sim, SIM_write_lost);
+    } else if (fate == 1) { /* done, but nobody was told */
+        enum conclave_code rv = write_whole(disk, write);
+        ASSERT(rv == CONCLAVE_OK);
+        sim_count(sim, SIM_write_unreported);
+    } else {
+        write_torn(disk, write);
+    }
+}
+
+/* --- The state --- */
+
 void sim_disk_wipe_state(struct sim_disk *disk)
 {
+    forget_written_back(disk);
     kv_close(disk->bare_kv);
     enum conclave_code rv = kv_memory_open(&disk->bare_kv);
     ASSERT(rv == CONCLAVE_OK);
+    disk->bad_key_size = 0;
 }
 
-void sim_disk_log_error(struct sim_disk *disk, uint64_t countdown)
+/* Everything that the transaction sees, in a store of its own. */
+static struct kv *copy_of(struct kv_transaction *from)
 {
-    log_memory_fault_arm(disk->bare_log, countdown);
+    struct kv *copy;
+    struct kv_transaction *to;
+    enum conclave_code rv = kv_memory_open(&copy);
+    ASSERT(rv == CONCLAVE_OK);
+    rv = kv_begin(copy, true, &to);
+    ASSERT(rv == CONCLAVE_OK);
+    uint8_t next[KV_KEY_BYTES + 1];
+    struct slice key = slice_of("", 0);
+    struct slice value;
+    while ((rv = kv_seek(from, key, &key, &value)) == CONCLAVE_OK) {
+        rv = kv_put(to, key, value);
+        ASSERT(rv == CONCLAVE_OK);
+        key = kv_key_after(key, next);
+    }
+    ASSERT(rv == CONCLAVE_NOT_FOUND);
+    rv = kv_commit(to);
+    ASSERT(rv == CONCLAVE_OK);
+    return copy;
 }
 
-void sim_disk_state_error(struct sim_disk *disk, uint64_t countdown)
+void sim_disk_power_loss(struct sim_disk *disk)
 {
-    kv_memory_fault_arm(disk->bare_kv, countdown);
+    if (disk->written_back == NULL || lot(disk, 2) == 0) {
+        sim_count(disk->node->sim, SIM_state_torn);
+        sim_disk_wipe_state(disk);
+        return;
+    }
+    struct kv *old = copy_of(disk->written_back);
+    forget_written_back(disk);
+    kv_close(disk->bare_kv);
+    disk->bare_kv = old;
+    sim_count(disk->node->sim, SIM_state_went_back);
+}
+
+/* --- Troubles --- */
+
+void sim_disk_log_trouble(struct sim_disk *disk, enum sim_trouble trouble, uint64_t countdown)
+{
+    disk->log_trouble = (struct countdown){countdown, trouble};
+}
+
+void sim_disk_state_trouble(struct sim_disk *disk, enum sim_trouble trouble, uint64_t countdown)
+{
+    disk->state_trouble = (struct countdown){countdown, trouble};
+}
+
+void sim_disk_heal(struct sim_disk *disk)
+{
+    disk->log_trouble.left = 0;
+    disk->state_trouble.left = 0;
+    disk->state_rot = 0;
+    disk->full = false;
+}
+
+bool sim_disk_is_full(const struct sim_disk *disk)
+{
+    return disk->full;
+}
+
+void sim_disk_rot_state(struct sim_disk *disk, uint64_t countdown)
+{
+    disk->state_rot = countdown;
+}
+
+bool sim_disk_state_rotten(const struct sim_disk *disk)
+{
+    return disk->bad_key_size > 0;
 }
 
 void sim_disk_rot(struct sim_disk *disk, uint64_t index, size_t bit)
@@ -275,6 +601,7 @@ void sim_disk_mend(struct sim_disk *disk)
 {
     uint64_t index = disk->rot_index;
     disk->rot_index = 0;
+    disk->bad_key_size = 0;
     if (index == 0 || index > log_last_index(disk->bare_log)) {
         return;
     }

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "sim/sim_op.h"
 #include "sim/sim_policy.h"
+#include "sim/sim_record.h"
+#include "sim/sim_seats.h"
 #include "sim/sim_unpack.h"
 
 #define DAY_MS (24u * 3600u * 1000u)
@@ -419,6 +422,10 @@ static const char *apply(struct sim *sim, unsigned author, const msgpack_object 
     if (unpack_is(kind, "poll.open")) {
         return open_poll(model, body);
     }
+    if (unpack_is(kind, "node.add") || unpack_is(kind, "node.update") ||
+        unpack_is(kind, "node.remove") || unpack_is(kind, "node.lead")) {
+        return sim_seats_decide(sim, kind, body);
+    }
     ASSERT(unpack_is(kind, "poll.close") || unpack_is(kind, "poll.cancel"));
     return close_poll(sim, body, unpack_is(kind, "poll.cancel"));
 }
@@ -516,6 +523,11 @@ static void command(struct sim *sim, uint32_t position, struct slice bytes)
                                       .first = true,
                                       .answer_index = model->index,
                                       .answer_position = position};
+    if (!sim_op_signed(sim, decision->hash)) {
+        sim_break(sim, "I7: the log has a command at %" PRIu64 ".%u that nobody signed",
+                  model->index, position);
+        return;
+    }
     msgpack_unpacked outer;
     msgpack_unpacked inner;
     msgpack_unpacked_init(&outer);
@@ -583,6 +595,7 @@ void sim_model_entry(struct sim *sim, uint64_t index, const struct log_entry *en
     ASSERT(index == model->index + 1);
     model->index = index;
     if (entry->type != LOG_ENTRY_COMMAND) {
+        sim_record_entry(sim, index, false, 0);
         return;
     }
     msgpack_unpacked batch;
@@ -600,6 +613,7 @@ void sim_model_entry(struct sim *sim, uint64_t index, const struct log_entry *en
     for (uint32_t i = 0; i < unpack_size(commands); i++) {
         command(sim, i, unpack_bytes(unpack_item(commands, i)));
     }
+    sim_record_entry(sim, index, unpack_size(closes) > 0, unpack_size(commands));
     sim->report.counts[SIM_batch_of_many] += unpack_size(commands) >= 5;
     for (unsigned i = 0; i < model->poll_count; i++) {
         if (model->polls[i]->changed) {

@@ -5,6 +5,7 @@
 
 #include "codec/reader.h"
 #include "codec/writer.h"
+#include "sim/sim_disk.h"
 #include "sim/sim_model.h"
 #include "sim/sim_unpack.h"
 
@@ -158,6 +159,8 @@ uint64_t sim_query_tally(struct sim *sim, unsigned node, const char *poll)
         }
         compare_tally(&comparing, &unpacked.data);
         msgpack_unpacked_destroy(&unpacked);
+    } else if (rv == CONCLAVE_CORRUPT && sim_disk_state_rotten(sim->nodes[node].disk)) {
+        sim_count(sim, SIM_state_rot_found);
     } else {
         const struct sim_poll *known = sim_model_poll(sim, poll);
         if (rv != CONCLAVE_UNKNOWN_POLL ||

@@ -6,7 +6,9 @@
 
 enum sim_event_type {
     SIM_MESSAGE,
-    SIM_WRITTEN
+    SIM_WRITTEN,
+    SIM_KEPT,
+    SIM_PEER_LOST /* `from` is not connected with `to` any more */
 };
 
 struct sim_event {
@@ -15,10 +17,15 @@ struct sim_event {
     enum sim_event_type type;
     unsigned from;
     unsigned to;
-    uint64_t life; /* WRITTEN: of the node that wrote */
+    uint64_t
+        life;    /* WRITTEN, KEPT: of the node that wrote; MESSAGE: of the link, when it was sent */
+    bool broken; /* MESSAGE: only a part of it comes */
     uint8_t *bytes;
     size_t size;
 };
+
+/* Messages that are kept, and may come again. */
+#define SIM_PAST_MESSAGES 64u
 
 /* Owns the bytes until the event is popped. */
 void sim_queue_push(struct sim *sim, struct sim_event event);

@@ -19,6 +19,11 @@ void sim_report_add(struct sim_report *sum, const struct sim_report *part)
     }
 }
 
+const char *sim_report_name(enum sim_count count)
+{
+    return names[count];
+}
+
 static void text_group(const struct sim_report *report, FILE *out, const char *title,
                        unsigned first, unsigned end)
 {

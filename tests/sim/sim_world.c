@@ -5,17 +5,18 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "base/memory.h"
 #include "sim/sim.h"
 #include "sim/sim_check.h"
 #include "sim/sim_disk.h"
+#include "sim/sim_door.h"
+#include "sim/sim_host.h"
 #include "sim/sim_queue.h"
+#include "sim/sim_record.h"
 
 /* 2026-01-01: where wall clocks begin. */
 #define SIM_BEGIN_MS 1767225600000u
 
-#define SIM_PAST_MESSAGES 64u
-#define SIM_TICKS_MAX     2000u /* deadlines of a node at one instant: more is a busy loop */
+#define SIM_TICKS_MAX 2000u /* deadlines of a node at one instant: more is a busy loop */
 
 /* --- What all parts use --- */
 
@@ -66,216 +67,24 @@ uint64_t sim_wall_ms(const struct sim *sim)
     return SIM_BEGIN_MS + sim->now_ms;
 }
 
-/* --- Clocks --- */
-
-static uint64_t local_ms(const struct sim_node *node, uint64_t world_ms)
-{
-    return (uint64_t)((int64_t)world_ms + (int64_t)world_ms * node->drift / 1000);
-}
-
-/* The first instant at which the node's clock shows at least `wanted_ms`. */
-static uint64_t world_ms(const struct sim_node *node, uint64_t wanted_ms)
-{
-    if (wanted_ms == UINT64_MAX) {
-        return UINT64_MAX;
-    }
-    uint64_t guess = (uint64_t)((int64_t)wanted_ms * 1000 / (1000 + node->drift));
-    guess = guess > 3 ? guess - 3 : 0;
-    while (local_ms(node, guess) < wanted_ms) {
-        guess++;
-    }
-    return guess;
-}
-
-static uint64_t node_monotonic_ms(void *context)
-{
-    const struct sim_node *node = context;
-    return local_ms(node, node->sim->now_ms);
-}
-
-static uint64_t node_wall_ms(void *context)
-{
-    const struct sim_node *node = context;
-    return (uint64_t)((int64_t)sim_wall_ms(node->sim) + node->skew_ms);
-}
-
-static uint64_t node_random(void *context)
-{
-    struct sim_node *node = context;
-    return sim_random_next(&node->lot);
-}
-
-/* --- The hosts of replicas --- */
-
-bool sim_doom(struct sim_node *node, enum sim_count point)
-{
-    if (node->doomed || node->doom == 0) {
-        return node->doomed;
-    }
-    if (--node->doom == 0) {
-        node->doomed = true;
-        sim_count(node->sim, point);
-        sim_say(node->sim, "node %u dies in the middle of an event", node->id);
-    }
-    return node->doomed;
-}
-
-static void send_copy(struct sim *sim, unsigned from, unsigned to, struct slice message)
-{
-    const struct sim_network *network = &sim->network;
-    uint64_t delay_ms = sim_random_between(&sim->lot, network->delay_min_ms, network->delay_max_ms);
-    if (sim_random_happens(&sim->lot, network->straggling)) {
-        delay_ms += sim_random_below(&sim->lot, 20 * network->delay_max_ms + 1);
-        sim_count(sim, SIM_message_straggled);
-    }
-    size_t size = message.size;
-    if (sim_random_happens(&sim->lot, network->truncation) && size > 1) {
-        size = 1 + (size_t)sim_random_below(&sim->lot, size - 1);
-        sim_count(sim, SIM_message_truncated);
-    }
-    struct sim_event event = {.time_ms = sim->now_ms + delay_ms,
-                              .type = SIM_MESSAGE,
-                              .from = from,
-                              .to = to,
-                              .bytes = sim_checked(malloc(size)),
-                              .size = size};
-    memcpy(event.bytes, message.data, size);
-    sim_queue_push(sim, event);
-}
-
-/* Keeps some messages, and lets some of long ago come again. */
-static void replay(struct sim *sim, unsigned from, unsigned to, struct slice message)
-{
-    struct sim_event *kept = &sim->past[sim_random_below(&sim->lot, SIM_PAST_MESSAGES)];
-    if (kept->bytes != NULL && sim_random_below(&sim->lot, 2) == 0) {
-        sim_count(sim, SIM_message_replayed);
-        send_copy(sim, kept->from, kept->to, slice_of(kept->bytes, kept->size));
-        return;
-    }
-    free(kept->bytes);
-    *kept = (struct sim_event){
-        .from = from, .to = to, .bytes = sim_checked(malloc(message.size)), .size = message.size};
-    memcpy(kept->bytes, message.data, message.size);
-}
-
-static void host_send(void *context, uint64_t node_id, struct slice message)
-{
-    struct sim_node *node = context;
-    struct sim *sim = node->sim;
-    ASSERT(node_id >= 1 && node_id <= sim->node_count && node_id != node->id);
-    unsigned to = (unsigned)node_id;
-    if (sim_doom(node, SIM_crash_before_send)) {
-        return;
-    }
-    if (sim_random_happens(&sim->lot, sim->network.replay)) {
-        replay(sim, node->id, to, message);
-    }
-    if (sim->cut[node->id][to] || sim_random_happens(&sim->lot, sim->network.loss)) {
-        sim_count(sim, SIM_message_lost);
-        return;
-    }
-    send_copy(sim, node->id, to, message);
-    if (sim_random_happens(&sim->lot, sim->network.repetition)) {
-        sim_count(sim, SIM_message_repeated);
-        send_copy(sim, node->id, to, message);
-    }
-}
-
-static void host_persist(void *context, const struct replica_write *write)
-{
-    struct sim_node *node = context;
-    struct sim *sim = node->sim;
-    if (sim_doom(node, SIM_crash_before_persist)) {
-        return;
-    }
-    if (node->write != NULL) {
-        sim_break(sim, "node %u starts a write while another is under way", node->id);
-        return;
-    }
-    node->write = write;
-    uint64_t takes_ms = sim_random_between(&sim->lot, 1, 3);
-    sim_queue_push(sim,
-                   (struct sim_event){.time_ms = sim->now_ms + takes_ms * (node->slow ? 100u : 1u),
-                                      .type = SIM_WRITTEN,
-                                      .to = node->id,
-                                      .life = node->life});
-}
-
-static void answer(struct sim *sim, uint64_t token, enum conclave_code code, struct slice reply)
-{
-    if (token == 0 || token > sim->request_count) {
-        sim_break(sim, "an answer to nobody's request");
-        return;
-    }
-    struct sim_request *request = &sim->requests[token - 1];
-    if (request->state != SIM_WAITING) {
-        sim_break(sim, "I2: request %" PRIu64 " was answered twice", token);
-        return;
-    }
-    request->state = SIM_ANSWERED;
-    request->code = code;
-    sim_trace(sim, token);
-    sim_trace(sim, (uint64_t)code);
-    if (reply.size > 0) {
-        uint8_t *copy = sim_checked(malloc(reply.size));
-        memcpy(copy, reply.data, reply.size);
-        request->reply = slice_of(copy, reply.size);
-        sim_trace_bytes(sim, reply);
-    }
-}
-
-static void host_decided(void *context, uint64_t token, enum conclave_code code, struct slice reply)
-{
-    struct sim_node *node = context;
-    if (!sim_doom(node, SIM_crash_before_answer)) {
-        answer(node->sim, token, code, reply);
-    }
-}
-
-static void host_readable(void *context, uint64_t token, enum conclave_code code)
-{
-    host_decided(context, token, code, (struct slice){0});
-}
-
-static void host_event(void *context, struct slice event)
-{
-    struct sim_node *node = context;
-    if (!node->doomed) {
-        sim_trace_bytes(node->sim, event);
-    }
-}
-
-static void host_failed(void *context, enum conclave_code code, const char *what)
-{
-    struct sim_node *node = context;
-    ASSERT(code != CONCLAVE_OK && what != NULL);
-    if (node->failure != CONCLAVE_OK) {
-        sim_break(node->sim, "node %u failed twice", node->id);
-    }
-    node->failure = code;
-    node->failure_what = what;
-}
-
 /* --- Opening and closing --- */
 
-static void make_node(struct sim *sim, unsigned id)
+static void make_node(struct sim *sim, unsigned id, bool joins)
 {
     struct sim_node *node = &sim->nodes[id];
     *node = (struct sim_node){.sim = sim, .id = id, .tick_ms = UINT64_MAX};
     node->lot.state = sim_random_next(&sim->lot);
-    node->clock = (struct clock){node, node_monotonic_ms, node_wall_ms};
-    node->random = (struct random){node, node_random};
-    node->host = (struct replica_host){.context = node,
-                                       .send = host_send,
-                                       .persist = host_persist,
-                                       .decided = host_decided,
-                                       .readable = host_readable,
-                                       .event = host_event,
-                                       .failed = host_failed};
+    sim_host_open(node);
     node->disk = sim_disk_open(node);
     struct codec_error error;
-    enum conclave_code rv = replica_bootstrap(sim_disk_log(node->disk), buffer_slice(&sim->genesis),
-                                              id, &node->random, &error);
+    enum conclave_code rv =
+        joins ? replica_join(sim_disk_log(node->disk), sim->cluster_id, id, &node->random, &error)
+              : replica_bootstrap(sim_disk_log(node->disk), buffer_slice(&sim->genesis), id,
+                                  &node->random, &error);
+    struct replica_identity identity;
+    if (rv == CONCLAVE_OK) { /* others greet with this disk before its node has started */
+        rv = replica_count_start(sim_disk_log(node->disk), &node->random, &identity);
+    }
     ASSERT(rv == CONCLAVE_OK);
 }
 
@@ -290,7 +99,7 @@ void sim_world_open(struct sim *sim)
     buffer_init(&sim->genesis, LIMIT_COMMAND_BYTES + 128u);
     actor_genesis(&sim->chair, &sim->genesis, sim->node_count, sim_wall_ms(sim));
     for (unsigned id = 1; id <= sim->node_count; id++) {
-        make_node(sim, id);
+        make_node(sim, id, false);
     }
     struct replica_identity identity;
     rv = replica_identity(sim_disk_bare_log(sim->nodes[1].disk), &identity);
@@ -301,6 +110,9 @@ void sim_world_open(struct sim *sim)
 void sim_world_close(struct sim *sim)
 {
     for (unsigned id = 1; id <= sim->node_count; id++) {
+        if (sim->nodes[id].up) {
+            sim_door_close(&sim->nodes[id]);
+        }
         replica_close(sim->nodes[id].replica);
         sim_disk_close(sim->nodes[id].disk);
     }
@@ -331,47 +143,50 @@ static struct sim_node *node_of(struct sim *sim, unsigned node)
     return &sim->nodes[node];
 }
 
-/* Around every call of a replica: the allocation that is to fail, fails in it. */
-static void enter(struct sim_node *node)
+/* A failure that the node's disk explains, which is put right. */
+static bool explained(struct sim_node *node, enum conclave_code code)
 {
-    memory_fault_arm(node->memory_fault);
-}
-
-static void leave(struct sim_node *node)
-{
-    if (node->memory_fault != 0 && memory_fault_hit()) {
-        node->excused = true;
-        sim_count(node->sim, SIM_no_memory);
+    if (code == CONCLAVE_CORRUPT && sim_disk_rotten(node->disk) != 0) {
+        sim_count(node->sim, SIM_bit_rot_found);
+        sim_disk_mend(node->disk);
+        return true;
     }
-    node->memory_fault = 0;
-    memory_fault_arm(0);
+    if (code == CONCLAVE_CORRUPT && sim_disk_state_rotten(node->disk)) {
+        sim_count(node->sim, SIM_state_rot_found);
+        sim_disk_wipe_state(node->disk); /* as the daemon does with a state that is damaged */
+        return true;
+    }
+    return node->excused;
 }
 
-/* After anything that a replica did. */
-static void after_event(struct sim *sim, struct sim_node *node)
+static void take_failure(struct sim *sim, struct sim_node *node)
 {
+    sim_say(sim, "node %u fails: %s: %s", node->id, conclave_code_name(node->failure),
+            node->failure_what);
+    if (explained(node, node->failure)) {
+        sim_node_crash(sim, node->id);
+    } else {
+        sim_break(sim, "node %u stopped by itself: %s: %s", node->id,
+                  conclave_code_name(node->failure), node->failure_what);
+    }
+}
+
+void sim_node_settle(struct sim_node *node)
+{
+    struct sim *sim = node->sim;
+    if (!node->doomed && node->failure == CONCLAVE_OK) {
+        sim_door_run(node->door);
+    }
     if (node->doomed) {
         sim_node_crash(sim, node->id);
         return;
     }
     if (node->failure != CONCLAVE_OK) {
-        bool rotten = node->failure == CONCLAVE_CORRUPT && sim_disk_rotten(node->disk) != 0;
-        sim_say(sim, "node %u fails: %s: %s", node->id, conclave_code_name(node->failure),
-                node->failure_what);
-        if (!node->excused && !rotten) {
-            sim_break(sim, "node %u stopped by itself: %s: %s", node->id,
-                      conclave_code_name(node->failure), node->failure_what);
-            return;
-        }
-        if (rotten) {
-            sim_count(sim, SIM_bit_rot_found);
-            sim_disk_mend(node->disk);
-        }
-        sim_node_crash(sim, node->id);
+        take_failure(sim, node);
         return;
     }
     sim_check_node(sim, node->id);
-    uint64_t tick_ms = world_ms(node, replica_deadline_ms(node->replica));
+    uint64_t tick_ms = sim_host_world_ms(node, replica_deadline_ms(node->replica));
     node->tick_ms = tick_ms < sim->now_ms ? sim->now_ms : tick_ms;
 }
 
@@ -391,7 +206,9 @@ void sim_node_start(struct sim *sim, unsigned id)
                                           .kv = sim_disk_kv(node->disk),
                                           .clock = &node->clock,
                                           .random = &node->random,
-                                          .host = &node->host};
+                                          .host = &node->host,
+                                          .signer = sim_record_signer(node),
+                                          .kept = sim_record_kept(node)};
     node->life++;
     node->failure = CONCLAVE_OK;
     node->excused = false;
@@ -399,77 +216,80 @@ void sim_node_start(struct sim *sim, unsigned id)
     node->doomed = false;
     node->paused_until_ms = 0;
     node->restart_ms = 0;
-    enter(node);
+    sim_host_enter(node);
     enum conclave_code rv = replica_open(&config, &node->replica);
-    leave(node);
+    sim_host_leave(node);
     sim_trace(sim, (uint64_t)rv);
     sim_say(sim, "node %u starts: %s", id, conclave_code_name(rv));
     if (rv != CONCLAVE_OK) {
         node->replica = NULL;
-        if (rv == CONCLAVE_CORRUPT && sim_disk_rotten(node->disk) != 0) {
-            sim_count(sim, SIM_bit_rot_found);
-            sim_disk_mend(node->disk);
-        } else if (!node->excused) {
+        if (!explained(node, rv)) {
             sim_break(sim, "node %u does not start: %s", id, conclave_code_name(rv));
         }
         restart_later(sim, node);
         return;
     }
     node->up = true;
+    sim_door_open(node);
     sim_check_started(sim, id);
-    after_event(sim, node);
+    sim_record_started(node);
+    sim_node_settle(node);
 }
 
-static void lose_requests(struct sim *sim, unsigned id)
+/* Its sockets close: each of the others is told, or not. */
+static void lose_connections(struct sim *sim, unsigned id)
 {
-    for (size_t i = 0; i < sim->request_count; i++) {
-        if (sim->requests[i].node == id && sim->requests[i].state == SIM_WAITING) {
-            sim->requests[i].state = SIM_LOST;
+    for (unsigned other = 1; other <= sim->node_count; other++) {
+        if (other != id && sim_random_below(&sim->lot, 2) == 0) {
+            sim_lose_connection(sim, id, other);
         }
     }
 }
 
-static enum conclave_code do_write(struct sim_node *node)
+void sim_lose_connection(struct sim *sim, unsigned from, unsigned to)
 {
-    const struct replica_write *write = node->write;
-    node->write = NULL;
-    return log_append(sim_disk_bare_log(node->disk), write->first_index, write->entries,
-                      write->entry_count);
+    uint64_t delay_ms = sim_random_below(&sim->lot, 30);
+    sim_queue_push(
+        sim, (struct sim_event){
+                 .time_ms = sim->now_ms + delay_ms, .type = SIM_PEER_LOST, .from = from, .to = to});
 }
 
 void sim_node_crash(struct sim *sim, unsigned id)
 {
     struct sim_node *node = node_of(sim, id);
     ASSERT(node->up);
-    sim_disk_log_error(node->disk, 0);
-    sim_disk_state_error(node->disk, 0);
     if (node->write != NULL) {
-        if (sim_random_below(&sim->lot, 2) == 0) {
-            enum conclave_code rv = do_write(node); /* done, but nobody was told */
-            ASSERT(rv == CONCLAVE_OK);
-            sim_count(sim, SIM_write_unreported);
-        } else {
-            sim_count(sim, SIM_write_lost);
-        }
+        sim_disk_interrupt(node->disk, node->write);
     }
     node->write = NULL;
+    sim_record_interrupt(node);
+    sim_door_close(node);
     replica_close(node->replica);
     node->replica = NULL;
     node->up = false;
     node->life++;
     node->tick_ms = UINT64_MAX;
-    lose_requests(sim, id);
+    sim_host_lose_requests(node);
+    lose_connections(sim, id);
     restart_later(sim, node);
     sim_say(sim, "node %u is down", id);
+}
+
+void sim_node_join(struct sim *sim)
+{
+    ASSERT(sim->node_count < SIM_NODES);
+    sim->node_count++;
+    make_node(sim, sim->node_count, true);
+    restart_later(sim, &sim->nodes[sim->node_count]);
 }
 
 void sim_node_transfer(struct sim *sim, unsigned id)
 {
     struct sim_node *node = node_of(sim, id);
-    enter(node);
+    sim_host_enter(node);
     replica_transfer(node->replica);
-    leave(node);
-    after_event(sim, node);
+    sim_host_leave(node);
+    sim_node_settle(node);
 }
 
 enum conclave_code sim_node_change(struct sim *sim, unsigned id, uint64_t server, int role)
@@ -477,10 +297,13 @@ enum conclave_code sim_node_change(struct sim *sim, unsigned id, uint64_t server
     struct sim_node *node = node_of(sim, id);
     char address[LIMIT_ADDRESS_BYTES];
     (void)snprintf(address, sizeof address, "127.0.0.1:%" PRIu64, 7100 + server);
-    enter(node);
+    sim_host_enter(node);
     enum conclave_code rv = replica_change(node->replica, server, address, role);
-    leave(node);
-    after_event(sim, node);
+    sim_host_leave(node);
+    if (rv == CONCLAVE_OK) {
+        sim_check_change(sim, id, (unsigned)server, role);
+    }
+    sim_node_settle(node);
     return rv;
 }
 
@@ -528,6 +351,15 @@ void sim_unclog(struct sim *sim, unsigned from, unsigned to)
     sim->held_count = kept;
 }
 
+/* Raft's messages may come however late. A forwarded command does not outlive the connection that
+ * it was sent on: `busy` says that it is not in the log, and is not taken back. It is [1, 7, ...].
+ */
+static bool outlived(const struct sim *sim, const struct sim_event *event)
+{
+    return sim_link_life(sim, event->from, event->to) != event->life && event->size > 3 &&
+           event->bytes[1] == 1 && event->bytes[2] == 7;
+}
+
 static void deliver(struct sim *sim, struct sim_event *event)
 {
     struct sim_node *node = &sim->nodes[event->to];
@@ -535,14 +367,18 @@ static void deliver(struct sim *sim, struct sim_event *event)
         hold(sim, *event);
         return;
     }
-    if (node->up && !sim->cut[event->from][event->to]) {
+    if (node->up && !sim->cut[event->from][event->to] && !outlived(sim, event)) {
         struct slice message = slice_of(event->bytes, event->size);
         sim_say(sim, "%u -> %u  message of %zu bytes", event->from, event->to, event->size);
         sim_trace_bytes(sim, message);
-        enter(node);
-        replica_receive(node->replica, event->from, message);
-        leave(node);
-        after_event(sim, node);
+        sim_host_enter(node);
+        if (sim->wired) {
+            sim_door_deliver(node->door, event->from, message, event->broken);
+        } else {
+            replica_receive(node->replica, event->from, message);
+        }
+        sim_host_leave(node);
+        sim_node_settle(node);
     }
     free(event->bytes);
 }
@@ -555,11 +391,40 @@ static void finish_write(struct sim *sim, const struct sim_event *event)
     }
     sim_say(sim, "node %u has written %zu entries from %" PRIu64, node->id,
             node->write->entry_count, node->write->first_index);
-    enum conclave_code rv = do_write(node);
-    enter(node);
+    const struct replica_write *write = node->write;
+    node->write = NULL;
+    enum conclave_code rv = sim_disk_write(node->disk, write);
+    sim_host_enter(node);
     replica_persisted(node->replica, rv);
-    leave(node);
-    after_event(sim, node);
+    sim_host_leave(node);
+    sim_node_settle(node);
+}
+
+static void finish_keeping(struct sim *sim, const struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->to];
+    if (!node->up || node->life != event->life) {
+        return;
+    }
+    enum conclave_code rv = sim_record_finish(node);
+    sim_host_enter(node);
+    replica_kept(node->replica, rv);
+    sim_host_leave(node);
+    sim_node_settle(node);
+}
+
+static void lose_peer(struct sim *sim, const struct sim_event *event)
+{
+    struct sim_node *node = &sim->nodes[event->to];
+    if (!node->up) {
+        return;
+    }
+    sim_count(sim, SIM_peer_lost);
+    sim_say(sim, "node %u has lost its connections with %u", event->to, event->from);
+    sim_host_enter(node);
+    replica_peer_lost(node->replica, event->from);
+    sim_host_leave(node);
+    sim_node_settle(node);
 }
 
 /* The node whose deadline comes first. */
@@ -581,10 +446,10 @@ static struct sim_node *next_tick(struct sim *sim)
 static void tick(struct sim *sim, struct sim_node *node)
 {
     sim_trace(sim, node->id);
-    enter(node);
+    sim_host_enter(node);
     replica_tick(node->replica);
-    leave(node);
-    after_event(sim, node);
+    sim_host_leave(node);
+    sim_node_settle(node);
     node->ticks_now = node->tick_ms == sim->now_ms ? node->ticks_now + 1 : 0;
     if (node->ticks_now > SIM_TICKS_MAX) {
         sim_break(sim, "I8: node %u is in a busy loop", node->id);
@@ -604,8 +469,12 @@ static void handle(struct sim *sim)
     sim_trace(sim, sim->now_ms * 16 + event.to);
     if (event.type == SIM_MESSAGE) {
         deliver(sim, &event);
-    } else {
+    } else if (event.type == SIM_WRITTEN) {
         finish_write(sim, &event);
+    } else if (event.type == SIM_KEPT) {
+        finish_keeping(sim, &event);
+    } else {
+        lose_peer(sim, &event);
     }
 }
 
@@ -628,63 +497,4 @@ bool sim_world_step(struct sim *sim)
         tick(sim, node);
     }
     return sim->broken[0] == 0;
-}
-
-/* --- Clients --- */
-
-static uint64_t new_request(struct sim *sim, unsigned node)
-{
-    if (sim->request_count == sim->request_capacity) {
-        sim->request_capacity = sim->request_capacity * 2 + 64;
-        sim->requests =
-            sim_checked(realloc(sim->requests, sim->request_capacity * sizeof *sim->requests));
-    }
-    sim->requests[sim->request_count++] = (struct sim_request){.node = node};
-    return sim->request_count;
-}
-
-/* A node that is paused takes in requests when it goes on: here, its clients give up at once. */
-static bool reachable(const struct sim *sim, const struct sim_node *node)
-{
-    return node->up && node->paused_until_ms <= sim->now_ms;
-}
-
-uint64_t sim_submit(struct sim *sim, unsigned id, struct slice command, uint64_t timeout_ms)
-{
-    struct sim_node *node = node_of(sim, id);
-    uint64_t token = new_request(sim, id);
-    enum conclave_code rv = CONCLAVE_UNREACHABLE;
-    if (reachable(sim, node)) {
-        enter(node);
-        rv = replica_submit(node->replica, command, token, timeout_ms);
-        leave(node);
-        after_event(sim, node);
-    }
-    if (rv != CONCLAVE_OK && sim->requests[token - 1].state == SIM_WAITING) {
-        answer(sim, token, rv, (struct slice){0});
-    }
-    return token;
-}
-
-uint64_t sim_read(struct sim *sim, unsigned id, uint64_t timeout_ms)
-{
-    struct sim_node *node = node_of(sim, id);
-    uint64_t token = new_request(sim, id);
-    enum conclave_code rv = CONCLAVE_UNREACHABLE;
-    if (reachable(sim, node)) {
-        enter(node);
-        rv = replica_read(node->replica, token, timeout_ms);
-        leave(node);
-        after_event(sim, node);
-    }
-    if (rv != CONCLAVE_OK && sim->requests[token - 1].state == SIM_WAITING) {
-        answer(sim, token, rv, (struct slice){0});
-    }
-    return token;
-}
-
-const struct sim_request *sim_request(const struct sim *sim, uint64_t token)
-{
-    ASSERT(token >= 1 && token <= sim->request_count);
-    return &sim->requests[token - 1];
 }

@@ -1,5 +1,5 @@
 /* The simulator over the seeds of every build, and what a seed must be: the same run, always.
- * CONCLAVE_SIM_SEEDS says how many seeds of three and of five nodes each (default 200). */
+ * CONCLAVE_SIM_SEEDS says how many seeds of three and of five nodes each (default 60). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "base/logger.h"
 #include "sim/sim.h"
 
-#define SEEDS 200u
+#define SEEDS 60u
 
 static void run_seeds(unsigned node_count)
 {
