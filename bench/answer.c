@@ -19,8 +19,9 @@ static enum conclave_code code_of(struct slice name)
 
 static bool is_passing(enum conclave_code code)
 {
-    return code == CONCLAVE_BUSY || code == CONCLAVE_NO_LEADER || code == CONCLAVE_NOT_LEADER ||
-           code == CONCLAVE_SHUTTING_DOWN || code == CONCLAVE_UNKNOWN_OUTCOME;
+    return code == CONCLAVE_BUSY || code == CONCLAVE_RATE_LIMITED || code == CONCLAVE_NO_LEADER ||
+           code == CONCLAVE_NOT_LEADER || code == CONCLAVE_SHUTTING_DOWN ||
+           code == CONCLAVE_UNKNOWN_OUTCOME;
 }
 
 static void set_text(struct answer *answer, struct slice text)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "auth/key_file.h"
 #include "base/clock.h"
 #include "load.h"
 #include "codec/reader.h"
@@ -206,15 +207,13 @@ static void write_poll(struct buffer *body, const char *poll, unsigned questions
     }
 }
 
-bool cluster_open_poll(struct cluster *cluster, unsigned questions)
+static bool open_poll(struct cluster *cluster, const char *poll, unsigned questions)
 {
     uint8_t nonce[CONCLAVE_NONCE_BYTES];
     struct conclave_bytes reply;
     struct buffer body;
-    (void)snprintf(cluster->poll, sizeof cluster->poll, "bench-%" PRIx64 "-%u",
-                   clock_wall_ms(&clock_system), cluster->poll_count++);
     buffer_init(&body, 65536);
-    write_poll(&body, cluster->poll, questions);
+    write_poll(&body, poll, questions);
     enum conclave_code code = body.status;
     uint64_t start_us = load_now_us();
     if (code == CONCLAVE_OK) {
@@ -225,4 +224,17 @@ bool cluster_open_poll(struct cluster *cluster, unsigned questions)
     (void)fprintf(stderr, "opened a poll of %u questions in %.0f ms\n", questions,
                   (double)(load_now_us() - start_us) / 1e3);
     return code == CONCLAVE_OK || failed(cluster, "the poll could not be opened");
+}
+
+bool cluster_open_polls(struct cluster *cluster, unsigned polls, unsigned questions)
+{
+    ASSERT(polls >= 1 && polls <= CLUSTER_POLLS_MAX);
+    for (unsigned i = 0; i < polls; i++) {
+        (void)snprintf(cluster->polls[i], CLUSTER_POLL_BYTES, "bench-%" PRIx64 "-%u",
+                       clock_wall_ms(&clock_system), cluster->poll_count++);
+        if (!open_poll(cluster, cluster->polls[i], questions)) {
+            return false;
+        }
+    }
+    return true;
 }

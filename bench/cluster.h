@@ -15,7 +15,7 @@ struct cluster {
     struct auth_key chair_key;
     struct voters voters;
     unsigned poll_count;
-    char poll[65]; /* the last that was opened */
+    char polls[CLUSTER_POLLS_MAX][CLUSTER_POLL_BYTES]; /* the last that were opened */
 };
 
 /* Each prints what failed, and returns false. */
@@ -25,8 +25,8 @@ void cluster_close(struct cluster *cluster);
 /* Admits the voters that are not members yet. */
 bool cluster_admit(struct cluster *cluster);
 
-/* Opens a poll over all members with this many questions; its id is in cluster->poll. */
-bool cluster_open_poll(struct cluster *cluster, unsigned questions);
+/* Opens polls over all members with this many questions; their ids are in cluster->polls. */
+bool cluster_open_polls(struct cluster *cluster, unsigned polls, unsigned questions);
 
 /* The endpoints that the options' target means, now. Returns how many; 0 on failure. */
 unsigned cluster_targets(struct cluster *cluster, const char *endpoints[OPTIONS_ENDPOINTS]);

@@ -1,4 +1,4 @@
-/* The closed loop. One epoll a thread; the threads share the number of the next request and the
+/* The loops. One epoll a thread; the threads share the number of the next request and the
  * time of the last answer, nothing else.
  *
  * The happy path is: connect, fill the pipeline, read answers, send the next. The failure modes
@@ -26,7 +26,8 @@
 #define RETRY_US    5000u
 #define READ_BYTES  65536u
 #define EVENTS      256
-#define WAIT_MS     5
+#define WAIT_MS     5u
+#define BACKLOG_US  500u /* requests are due, and no connection is free */
 #define INPUT_BYTES (LIMIT_ANSWER_BYTES + READ_BYTES)
 
 struct slot {
@@ -49,7 +50,8 @@ struct link {
 struct shared {
     const struct load_config *config;
     struct sockaddr_storage *addresses;
-    uint64_t *sent_us; /* of each request: when it was first sent */
+    uint64_t *sent_us; /* of each request: when it was first sent, or was to be */
+    uint64_t begin_us; /* when the first request of an open loop is due */
     uint64_t measure_from_us;
     uint64_t measure_to_us;
     _Atomic uint64_t next;
@@ -67,6 +69,7 @@ struct worker {
     int epoll;
     struct link *links;
     unsigned link_count;
+    unsigned turn; /* whose turn it is in an open loop */
     struct load_result result;
 };
 
@@ -121,23 +124,76 @@ static void link_send(struct worker *worker, struct link *link, uint32_t request
     ASSERT(link->output.status == CONCLAVE_OK);
 }
 
+static uint64_t due_us(const struct shared *shared, uint64_t number)
+{
+    return shared->begin_us + number * 1000000u / shared->config->rate;
+}
+
+/* The number of the next request, of which each thread gets another: false when there is none, or
+ * none is due yet. */
+static bool take_next(struct shared *shared, uint64_t now_us, uint64_t *number)
+{
+    const struct load_config *config = shared->config;
+    *number = atomic_load(&shared->next);
+    do {
+        if (atomic_load(&shared->stop) || (*number >= config->requests->count && !config->repeat) ||
+            (config->rate != 0 && due_us(shared, *number) > now_us)) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak(&shared->next, number, *number + 1));
+    return true;
+}
+
+/* Sends the next request, if there is room for it and one to be sent. */
+static bool link_next(struct worker *worker, struct link *link, uint64_t now_us)
+{
+    struct shared *shared = worker->shared;
+    uint64_t number;
+    if (link->count >= shared->config->pipeline || !take_next(shared, now_us, &number)) {
+        return false;
+    }
+    uint32_t request = (uint32_t)(number % shared->config->requests->count);
+    shared->sent_us[request] = shared->config->rate == 0 ? now_us : due_us(shared, number);
+    link->slots[link->count++] = (struct slot){.request = request};
+    link_send(worker, link, request);
+    return true;
+}
+
 /* Fills the pipeline with new requests. */
 static void link_fill(struct worker *worker, struct link *link)
 {
-    struct shared *shared = worker->shared;
-    const struct load_config *config = shared->config;
     uint64_t now_us = load_now_us();
-    while (link->count < config->pipeline && !atomic_load(&shared->stop)) {
-        uint64_t next = atomic_fetch_add(&shared->next, 1);
-        if (next >= config->requests->count && !config->repeat) {
-            break;
-        }
-        uint32_t request = (uint32_t)(next % config->requests->count);
-        shared->sent_us[request] = now_us;
-        link->slots[link->count++] = (struct slot){.request = request};
-        link_send(worker, link, request);
+    while (link_next(worker, link, now_us)) {
     }
     link_flush(worker, link);
+}
+
+/* Open loop: what is due goes out, one request to each connection in turn. */
+static void send_due(struct worker *worker)
+{
+    uint64_t now_us = load_now_us();
+    for (unsigned i = 0;
+         i < worker->link_count && due_us(worker->shared, worker->shared->next) <= now_us; i++) {
+        struct link *link = &worker->links[worker->turn];
+        worker->turn = (worker->turn + 1) % worker->link_count;
+        if (link->fd >= 0 && link_next(worker, link, now_us)) {
+            link_flush(worker, link);
+            i = 0;
+        }
+    }
+}
+
+/* How long a thread may wait for events. */
+static struct timespec wait_of(const struct shared *shared)
+{
+    uint64_t wait_us = WAIT_MS * 1000u;
+    if (shared->config->rate != 0) {
+        uint64_t now_us = load_now_us();
+        uint64_t next_us = due_us(shared, atomic_load(&shared->next));
+        uint64_t left_us = next_us > now_us ? next_us - now_us : BACKLOG_US;
+        wait_us = left_us < wait_us ? left_us : wait_us;
+    }
+    return (struct timespec){.tv_nsec = (long)wait_us * 1000};
 }
 
 /* --- connecting --- */
@@ -243,7 +299,7 @@ static void take_answer(struct worker *worker, struct link *link, struct slice b
         return; /* answered twice: sent again on this connection before */
     }
     if (answer.passing) {
-        worker->result.busy += answer.code == CONCLAVE_BUSY;
+        worker->result.busy += answer.code == CONCLAVE_BUSY || answer.code == CONCLAVE_RATE_LIMITED;
         link->slots[at].waiting = true;
         link->retry_us = link->retry_us != 0 ? link->retry_us : now_us + RETRY_US;
         return;
@@ -337,7 +393,11 @@ static void *worker_thread(void *argument)
             maintained_us = now_us;
             maintain(worker, now_us);
         }
-        int count = epoll_wait(worker->epoll, events, EVENTS, WAIT_MS);
+        if (shared->config->rate != 0) {
+            send_due(worker);
+        }
+        struct timespec wait = wait_of(shared);
+        int count = epoll_pwait2(worker->epoll, events, EVENTS, &wait, NULL);
         for (int i = 0; i < count; i++) {
             struct link *link = events[i].data.ptr;
             if (link->fd >= 0 && (events[i].events & EPOLLOUT) != 0) {
@@ -441,6 +501,7 @@ void load_run(const struct load_config *config, struct load_result *result,
     }
     uint64_t now_us = load_now_us();
     shared.last_answer_us = now_us;
+    shared.begin_us = now_us;
     shared.measure_from_us = now_us + config->warm_ms * 1000u;
     shared.measure_to_us =
         config->measure_ms == 0 ? UINT64_MAX : shared.measure_from_us + config->measure_ms * 1000u;

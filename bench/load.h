@@ -1,9 +1,13 @@
-/* The load itself: a closed loop over many connections.
+/* The load itself: a closed or an open loop over many connections.
  *
- * Each connection keeps `pipeline` requests under way and sends the next one when an answer comes.
- * A request that is refused for a passing reason (busy, no leader, ...), or whose connection
- * breaks, is sent again, byte for byte, until it is answered; its latency counts from the first
- * sending. Connections go to the endpoints in turn; one that breaks goes on to the next endpoint.
+ * Closed: each connection keeps `pipeline` requests under way and sends the next one when an answer
+ * comes. Open: requests are due at even times, `rate` of them a second, whatever is answered; each
+ * leaves on the next connection that has less than `pipeline` under way, and its latency counts
+ * from when it was due, so that a server that stalls is not spared what it kept waiting
+ * (coordinated omission). A request that is refused for a passing reason (busy, no leader, ...), or
+ * whose connection breaks, is sent again, byte for byte, until it is answered; its latency counts
+ * from the first sending. Connections go to the endpoints in turn; one that breaks goes on to the
+ * next endpoint.
  *
  * It ends when the time is over, when all requests were answered, or when nothing was answered for
  * LOAD_STALL_MS: never later than that.
@@ -28,6 +32,7 @@ struct load_config {
     unsigned endpoint_count;
     unsigned connections;
     unsigned pipeline;
+    unsigned rate; /* requests a second; 0: a closed loop */
     unsigned threads;
     const struct request_set *requests;
     bool repeat;         /* begin again when all were sent (reads) */

@@ -68,6 +68,11 @@ static uint32_t request_count(const struct options *options, unsigned connection
     if (options->mode == MODE_READS) {
         return READS;
     }
+    if (options->rate != 0) {
+        uint64_t ms = (uint64_t)options->warm_ms + options->measure_ms;
+        uint64_t due = options->rate * ms / 1000u + REQUESTS_SIGNERS;
+        return due < REQUESTS_MAX ? (uint32_t)due : REQUESTS_MAX;
+    }
     bool alone = connections * options->pipeline < 4;
     uint64_t seconds = (options->warm_ms + options->measure_ms + 999u) / 1000u;
     uint64_t count = seconds * (alone ? ALONE_PER_SECOND : BALLOTS_PER_SECOND);
@@ -87,11 +92,17 @@ static bool measure(struct cluster *cluster, struct report_run *run)
     if (options->mode == MODE_READS) {
         requests_make_reads(&requests, &cluster->voters, count);
     } else {
-        if (!cluster_open_poll(cluster, options->questions)) {
+        if (!cluster_open_polls(cluster, options->polls, options->questions)) {
             return false;
         }
-        requests_make_ballots(&requests, cluster->id, cluster->poll, options->questions,
-                              &cluster->voters, count, 2);
+        const struct ballot_plan plan = {
+            .cluster = cluster->id,
+            .polls = (const char(*)[CLUSTER_POLL_BYTES])cluster->polls,
+            .poll_count = options->polls,
+            .questions = options->questions,
+            .reads_percent = options->mode == MODE_MIXED ? options->reads_percent : 0,
+            .voters = &cluster->voters};
+        requests_make_ballots(&requests, &plan, count, 2);
     }
     struct meter meter = {.options = options, .run = run};
     const struct load_config config = {
@@ -99,6 +110,7 @@ static bool measure(struct cluster *cluster, struct report_run *run)
         .endpoint_count = endpoint_count,
         .connections = run->connections,
         .pipeline = options->pipeline,
+        .rate = options->rate,
         .threads = options->threads < run->connections ? options->threads : run->connections,
         .requests = &requests,
         .repeat = options->mode == MODE_READS,

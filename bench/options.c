@@ -22,11 +22,17 @@ static const char help_text[] =
     "\n"
     "  --endpoint LIST      client addresses of all nodes: 127.0.0.1:7201,127.0.0.1:7202,...\n"
     "  --key FILE           secret key of a chair\n"
-    "  --mode MODE          ballots (default) or reads (member.get)\n"
+    "  --mode MODE          ballots (default), reads (member.get) or mixed\n"
+    "  --reads PERCENT      of the mixed requests (default 50)\n"
     "  --target WHO         leader (default), followers or all: where the connections go\n"
     "  --connections LIST   connections; one measurement for each (default 64)\n"
     "  --pipeline N         requests under way on each connection (default 1)\n"
+    "  --rate N             an open loop: N requests a second, whatever is answered; a latency "
+    "counts\n"
+    "                       from the time when its request was to leave, also if no connection was "
+    "free\n"
     "  --questions N        questions that each ballot answers (default 1)\n"
+    "  --polls N            polls open at once, one ballot after the other (default 1)\n"
     "  --voters N           members that vote, one after the other (default 10000)\n"
     "  --requests N         requests to make ready (default: enough for the time)\n"
     "  --seconds N          measured time (default 5); --warm N before it (default 1)\n"
@@ -119,7 +125,7 @@ static bool parse_word(const char *option, const char *text, const char *const *
 
 static bool parse_option(struct options *options, int option, const char *text)
 {
-    static const char *const modes[] = {"ballots", "reads"};
+    static const char *const modes[] = {"ballots", "reads", "mixed"};
     static const char *const targets[] = {"leader", "followers", "all"};
     unsigned value = 0;
     unsigned pids[OPTIONS_COUNTS];
@@ -134,7 +140,7 @@ static bool parse_option(struct options *options, int option, const char *text)
         options->json_path = text;
         return true;
     case 'm':
-        good = parse_word("--mode", text, modes, 2, &value);
+        good = parse_word("--mode", text, modes, 3, &value);
         options->mode = (enum options_mode)value;
         return good;
     case 't':
@@ -154,6 +160,12 @@ static bool parse_option(struct options *options, int option, const char *text)
         return parse_number("--pipeline", text, 1, LOAD_PIPELINE_MAX, &options->pipeline);
     case 'q':
         return parse_number("--questions", text, 1, LIMIT_QUESTIONS, &options->questions);
+    case 'o':
+        return parse_number("--polls", text, 1, CLUSTER_POLLS_MAX, &options->polls);
+    case 'R':
+        return parse_number("--reads", text, 1, 99, &options->reads_percent);
+    case 'a':
+        return parse_number("--rate", text, 1, 1000000, &options->rate);
     case 'v':
         return parse_number("--voters", text, 1, LIMIT_MEMBERS - 1, &options->voters);
     case 'n':
@@ -185,6 +197,9 @@ bool options_parse(struct options *options, int argc, char **argv, bool *help)
         {"connections", required_argument, NULL, 'c'},
         {"pipeline", required_argument, NULL, 'p'},
         {"questions", required_argument, NULL, 'q'},
+        {"polls", required_argument, NULL, 'o'},
+        {"reads", required_argument, NULL, 'R'},
+        {"rate", required_argument, NULL, 'a'},
         {"voters", required_argument, NULL, 'v'},
         {"requests", required_argument, NULL, 'n'},
         {"seconds", required_argument, NULL, 's'},
@@ -200,6 +215,8 @@ bool options_parse(struct options *options, int argc, char **argv, bool *help)
                                 .connection_count = 1,
                                 .pipeline = 1,
                                 .questions = 1,
+                                .polls = 1,
+                                .reads_percent = 50,
                                 .voters = 10000,
                                 .threads = 1,
                                 .repeat = 1,

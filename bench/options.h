@@ -10,7 +10,8 @@
 
 enum options_mode {
     MODE_BALLOTS,
-    MODE_READS
+    MODE_READS,
+    MODE_MIXED
 };
 
 enum options_target {
@@ -33,6 +34,9 @@ struct options {
     unsigned connection_count;
     unsigned pipeline;
     unsigned questions;
+    unsigned polls;
+    unsigned reads_percent; /* of mixed requests */
+    unsigned rate;          /* requests a second, of an open loop; 0: a closed one */
     unsigned voters;
     unsigned requests; /* 0: enough for the time */
     unsigned threads;

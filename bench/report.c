@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const mode_names[] = {"ballots", "reads"};
+static const char *const mode_names[] = {"ballots", "reads", "mixed"};
 static const char *const target_names[] = {"leader", "followers", "all"};
 
 static double per_second(const struct report_run *run)
@@ -85,6 +85,10 @@ static json_t *run_json(const struct options *options, const struct report_run *
                   (int)options->voters, "per_second", per_second(run), "accepted",
                   (json_int_t)load->accepted, "measured_us", (json_int_t)load->measured_us,
                   "refused", (json_int_t)load->refused, "busy", (json_int_t)load->busy);
+    if (object != NULL) {
+        (void)json_object_set_new(object, "rate", json_integer((json_int_t)options->rate));
+        (void)json_object_set_new(object, "polls", json_integer((json_int_t)options->polls));
+    }
     json_t *more = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:b, s:o}", "resent", (json_int_t)load->resent,
         "connections_lost", (json_int_t)load->connection_lost, "p50_us",

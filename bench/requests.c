@@ -151,10 +151,7 @@ void requests_make_admits(struct request_set *set, const uint8_t cluster[16], co
 struct signer {
     pthread_t thread;
     struct request_set set;
-    const uint8_t *cluster;
-    const char *poll;
-    unsigned questions;
-    const struct voters *voters;
+    const struct ballot_plan *plan;
     uint32_t first;
     uint32_t count;
 };
@@ -179,19 +176,37 @@ static void write_ballot(struct buffer *envelope, const char *poll, unsigned que
     }
 }
 
+/* One linearizable read. */
+static void append_read(struct request_set *set, uint32_t msgid, uint32_t voter)
+{
+    char id[VOTER_ID_BYTES];
+    voter_id(voter, id);
+    begin_request(set, msgid, "member.get");
+    codec_write_map(&set->bytes, 1);
+    codec_write_text(&set->bytes, "id");
+    codec_write_text(&set->bytes, id);
+    end_request(set);
+}
+
 static void *signer_thread(void *argument)
 {
     struct signer *signer = argument;
+    const struct ballot_plan *plan = signer->plan;
     struct buffer envelope, command;
     buffer_init(&envelope, LIMIT_COMMAND_BYTES);
     buffer_init(&command, LIMIT_FRAME_BYTES);
     for (uint32_t i = signer->first; i < signer->first + signer->count; i++) {
         char id[VOTER_ID_BYTES];
-        uint32_t voter = i % signer->voters->count;
+        uint32_t voter = i / plan->poll_count % plan->voters->count;
+        /* Spread: 37 and 100 have no common part. */
+        if (i * UINT64_C(37) % 100 < plan->reads_percent) {
+            append_read(&signer->set, i, voter);
+            continue;
+        }
         voter_id(voter, id);
-        write_head(&envelope, signer->cluster, id, "ballot.cast");
-        write_ballot(&envelope, signer->poll, signer->questions, i);
-        append_submit(&signer->set, i, &envelope, &signer->voters->keys[voter], &command);
+        write_head(&envelope, plan->cluster, id, "ballot.cast");
+        write_ballot(&envelope, plan->polls[i % plan->poll_count], plan->questions, i);
+        append_submit(&signer->set, i, &envelope, &plan->voters->keys[voter], &command);
     }
     buffer_close(&envelope);
     buffer_close(&command);
@@ -212,23 +227,17 @@ static void append_set(struct request_set *set, struct request_set *part)
     requests_close(part);
 }
 
-void requests_make_ballots(struct request_set *set, const uint8_t cluster[16], const char *poll,
-                           unsigned questions, const struct voters *voters, uint32_t count,
+void requests_make_ballots(struct request_set *set, const struct ballot_plan *plan, uint32_t count,
                            unsigned threads)
 {
-    ASSERT(questions >= 1 && questions <= LIMIT_QUESTIONS && threads >= 1 &&
-           threads <= REQUESTS_SIGNERS && count >= threads);
+    ASSERT(plan->questions >= 1 && plan->questions <= LIMIT_QUESTIONS && plan->poll_count >= 1);
+    ASSERT(threads >= 1 && threads <= REQUESTS_SIGNERS && count >= threads);
     struct signer signers[REQUESTS_SIGNERS];
     requests_open(set, count);
     for (unsigned i = 0; i < threads; i++) {
         uint32_t first = (uint32_t)((uint64_t)count * i / threads);
         uint32_t end = (uint32_t)((uint64_t)count * (i + 1) / threads);
-        signers[i] = (struct signer){.cluster = cluster,
-                                     .poll = poll,
-                                     .questions = questions,
-                                     .voters = voters,
-                                     .first = first,
-                                     .count = end - first};
+        signers[i] = (struct signer){.plan = plan, .first = first, .count = end - first};
         requests_open(&signers[i].set, end - first);
         if (pthread_create(&signers[i].thread, NULL, signer_thread, &signers[i]) != 0) {
             (void)must(NULL);
@@ -244,12 +253,6 @@ void requests_make_reads(struct request_set *set, const struct voters *voters, u
 {
     requests_open(set, count);
     for (uint32_t i = 0; i < count; i++) {
-        char id[VOTER_ID_BYTES];
-        voter_id(i % voters->count, id);
-        begin_request(set, i, "member.get");
-        codec_write_map(&set->bytes, 1);
-        codec_write_text(&set->bytes, "id");
-        codec_write_text(&set->bytes, id);
-        end_request(set);
+        append_read(set, i, i % voters->count);
     }
 }

@@ -43,10 +43,22 @@ void requests_make_admits(struct request_set *set, const uint8_t cluster[16], co
                           const struct auth_key *chair_key, const struct voters *voters,
                           uint32_t first);
 
-/* `count` ballots for `poll`, of one voter after the other (a second round of them is revotes),
- * each answering questions "q1" to "q<questions>". Signed by `threads` threads. */
-void requests_make_ballots(struct request_set *set, const uint8_t cluster[16], const char *poll,
-                           unsigned questions, const struct voters *voters, uint32_t count,
+/* What ballots are for: one poll after the other, and in each of them one voter after the other (a
+ * second round of them is revotes); each answers questions "q1" to "q<questions>". Of a hundred
+ * requests `reads_percent` are linearizable member.get instead. */
+#define CLUSTER_POLLS_MAX  1000u
+#define CLUSTER_POLL_BYTES 65u
+struct ballot_plan {
+    const uint8_t *cluster; /* its id, 16 bytes */
+    const char (*polls)[CLUSTER_POLL_BYTES];
+    unsigned poll_count;
+    unsigned questions;
+    unsigned reads_percent;
+    const struct voters *voters;
+};
+
+/* `count` requests by the plan. Signed by `threads` threads. */
+void requests_make_ballots(struct request_set *set, const struct ballot_plan *plan, uint32_t count,
                            unsigned threads);
 
 /* `count` linearizable member.get, of one voter after the other. */
