@@ -103,7 +103,7 @@ node --input-type=module - "$packages/client.mjs" "$base" >"$directory/far/genes
 const [client, base] = process.argv.slice(2);
 const { newKey, signCommand } = await import(client);
 const key = newKey();
-const nodes = [[1, `192.0.2.1:${base}`, `127.0.0.1:${Number(base) + 1}`]];
+const nodes = [[1, `192.0.2.1:${base}`, `127.0.0.1:${Number(base) + 1}`, Buffer.alloc(32, 1)]];
 const body = { name: 'far', nodes, chair: { id: 'alice', key: key.publicKey }, created: BigInt(Date.now()) };
 const command = signCommand({ cluster: Buffer.alloc(16), author: 'alice', seed: key.seed, kind: 'genesis', body });
 console.log(`conclave-genesis-v1 ${Buffer.from(command).toString('base64url')}`);

@@ -62,6 +62,15 @@ static void finish(struct actor *actor, struct buffer *command, const uint8_t cl
     buffer_close(body);
 }
 
+void actor_node_key(struct auth_key *key, uint64_t node_id)
+{
+    char text[32];
+    uint8_t seed[AUTH_SHA256_BYTES];
+    int size = snprintf(text, sizeof text, "node %llu", (unsigned long long)node_id);
+    auth_sha256(slice_of(text, (size_t)size), seed);
+    auth_key_from_seed(key, seed);
+}
+
 void actor_genesis(struct actor *actor, struct buffer *command, unsigned node_count,
                    uint64_t created_ms)
 {
@@ -74,12 +83,15 @@ void actor_genesis(struct actor *actor, struct buffer *command, unsigned node_co
     codec_write_array(&body, node_count);
     for (unsigned id = 1; id <= node_count; id++) {
         char address[LIMIT_ADDRESS_BYTES + 1];
-        codec_write_array(&body, 3);
+        struct auth_key key;
+        actor_node_key(&key, id);
+        codec_write_array(&body, 4);
         codec_write_u64(&body, id);
         snprintf(address, sizeof address, "127.0.0.1:%u", 7100 + id);
         codec_write_text(&body, address);
         snprintf(address, sizeof address, "127.0.0.1:%u", 7200 + id);
         codec_write_text(&body, address);
+        codec_write_bytes(&body, slice_of(key.public_key, sizeof key.public_key));
     }
     codec_write_text(&body, "chair");
     codec_write_map(&body, 2);

@@ -20,7 +20,11 @@ void actor_init(struct actor *actor, const char *id);
 /* Each of these replaces the content of `command` (initialised by the caller) with a signed
  * command, with the actor's next nonce. They abort when there is no memory. */
 
-/* Genesis by the actor as chair: nodes 1 to node_count, peer addresses "127.0.0.1:7100 + id". */
+/* The key of a node, the same in every run. */
+void actor_node_key(struct auth_key *key, uint64_t node_id);
+
+/* Genesis by the actor as chair: nodes 1 to node_count, peer addresses "127.0.0.1:7100 + id",
+ * actor_node_key's keys. */
 void actor_genesis(struct actor *actor, struct buffer *command, unsigned node_count,
                    uint64_t created_ms);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -13,6 +14,10 @@ static _Atomic uint64_t fault_countdown;
 static _Atomic int fault_error;
 static _Atomic bool fault_hit;
 static _Atomic uint64_t sync_count;
+
+#define SYNCED_MAX 64u
+static _Atomic ino_t synced[SYNCED_MAX];
+static _Atomic unsigned synced_count;
 
 static bool fault(void)
 {
@@ -61,9 +66,23 @@ int ftruncate(int file, off_t size)
     return fault() ? -1 : (int)syscall(SYS_ftruncate, file, size);
 }
 
+bool disk_faults_synced(const char *path)
+{
+    struct stat status;
+    bool found = false;
+    for (unsigned i = 0; stat(path, &status) == 0 && i < SYNCED_MAX && !found; i++) {
+        found = synced[i] == status.st_ino;
+    }
+    return found;
+}
+
 int fsync(int file)
 {
+    struct stat status;
     sync_count++;
+    if (fstat(file, &status) == 0) {
+        synced[synced_count++ % SYNCED_MAX] = status.st_ino;
+    }
     return fault() ? -1 : (int)syscall(SYS_fsync, file);
 }
 

@@ -16,4 +16,7 @@ bool disk_faults_hit(void);
 /* Syncs (fsync, fdatasync) since the program began. */
 uint64_t disk_faults_sync_count(void);
 
+/* Whether `path` was synced by fsync since the program began (of the last 64 such). */
+bool disk_faults_synced(const char *path);
+
 #endif

@@ -103,10 +103,41 @@ static enum conclave_code fake_author(struct replica *replica, struct slice auth
     return CONCLAVE_UNKNOWN_AUTHOR;
 }
 
+static enum conclave_code fake_reply(struct replica *replica, struct slice author,
+                                     struct slice nonce, struct slice envelope,
+                                     struct buffer *reply)
+{
+    struct fake_replica *fake = fake_of(replica);
+    ASSERT(author.size > 0 && nonce.size == 16 && envelope.size > 0);
+    if (fake->reply.size == 0) {
+        return CONCLAVE_NOT_FOUND;
+    }
+    buffer_append(reply, fake->reply.data, fake->reply.size);
+    return reply->status;
+}
+
+static enum conclave_code fake_reads_public(struct replica *replica, bool *reads_public)
+{
+    *reads_public = !fake_of(replica)->reads_members;
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code fake_await_receipt(struct replica *replica, const msgpack_object *params,
+                                             uint64_t token, uint64_t timeout_ms,
+                                             struct codec_error *error)
+{
+    (void)params;
+    error->text[0] = 0;
+    return fake_read(replica, token, timeout_ms);
+}
+
 const struct api_replica_operations fake_replica_operations = {
     .status = fake_status,
     .submit = fake_submit,
     .read = fake_read,
     .query = fake_query,
+    .await_receipt = fake_await_receipt,
     .author = fake_author,
+    .reply = fake_reply,
+    .reads_public = fake_reads_public,
 };

@@ -28,6 +28,8 @@ struct fake_replica {
     } authors[FAKE_AUTHORS];
     unsigned author_count;
     unsigned author_calls;
+    struct slice reply; /* to any command that is asked for in the table of replies; empty: none */
+    bool reads_members; /* reads are not public */
 
     /* What the functions return; OK unless a test says otherwise. */
     enum conclave_code author_code, submit_code, read_code, query_code;

@@ -12,12 +12,10 @@
 /* 2026-01-01: where wall clocks begin. */
 #define WORLD_BEGIN_MS 1767225600000u
 
-/* Long enough for anything, short enough that a test ends. */
-#define WORLD_AWAIT_MS 60000u
-
 enum world_event_type {
     WORLD_MESSAGE,
-    WORLD_WRITTEN
+    WORLD_WRITTEN,
+    WORLD_KEPT
 };
 
 struct world_event {
@@ -178,6 +176,27 @@ static void host_persist(void *context, const struct replica_write *write)
                                      .life = node->life});
 }
 
+static void host_keep(void *context, struct slice bytes)
+{
+    struct world_node *node = context;
+    struct world *world = node->world;
+    ASSERT(node->keeping == NULL && bytes.size > 0); /* at most one at a time */
+    node->keeping = checked(malloc(bytes.size));
+    node->keeping_size = bytes.size;
+    memcpy(node->keeping, bytes.data, bytes.size);
+    uint64_t takes_ms = between(world, world->disks.write_min_ms, world->disks.write_max_ms);
+    push(world, (struct world_event){.time_ms = world->now_ms + takes_ms,
+                                     .type = WORLD_KEPT,
+                                     .to = node->id,
+                                     .life = node->life});
+}
+
+static void node_sign(void *context, struct slice message, uint8_t signature[64])
+{
+    const struct world_node *node = context;
+    auth_sign(&node->key, message, signature);
+}
+
 static void answer(struct world *world, uint64_t token, enum conclave_code code, struct slice reply)
 {
     ASSERT(token >= 1 && token <= world->answer_count);
@@ -224,6 +243,14 @@ static void host_event(void *context, struct slice event)
     }
 }
 
+static void host_seated(void *context, const struct replica_seat *seats, unsigned count)
+{
+    struct world_node *node = context;
+    ASSERT(count <= LIMIT_NODES);
+    memcpy(node->seats, seats, count * sizeof seats[0]);
+    node->seat_count = count;
+}
+
 static void host_failed(void *context, enum conclave_code code, const char *what)
 {
     (void)what;
@@ -234,33 +261,40 @@ static void host_failed(void *context, enum conclave_code code, const char *what
 
 /* --- Opening and closing --- */
 
-static void make_disk(struct world *world, struct world_node *node)
+static void make_disk(struct world *world, struct world_node *node, bool joins)
 {
     enum conclave_code rv = log_memory_open(&node->log);
     ASSERT(rv == CONCLAVE_OK);
     rv = kv_memory_open(&node->kv);
     ASSERT(rv == CONCLAVE_OK);
     struct codec_error error;
-    rv = replica_bootstrap(node->log, buffer_slice(&world->genesis), node->id, &node->random,
-                           &error);
+    rv = joins ? replica_join(node->log, world->cluster_id, node->id, &node->random, &error)
+               : replica_bootstrap(node->log, buffer_slice(&world->genesis), node->id,
+                                   &node->random, &error);
     ASSERT(rv == CONCLAVE_OK);
 }
 
-static void make_node(struct world *world, unsigned id)
+static void make_node(struct world *world, unsigned id, bool joins)
 {
     struct world_node *node = &world->nodes[id];
     *node = (struct world_node){.world = world, .id = id, .tick_ms = UINT64_MAX};
     node->random_state = next_random(&world->random_state);
-    node->clock = (struct clock){node, node_monotonic_ms, node_wall_ms};
+    node->clock = (struct clock){node, node_monotonic_ms, node_wall_ms, NULL};
     node->random = (struct random){node, node_random};
     node->host = (struct replica_host){.context = node,
                                        .send = host_send,
                                        .persist = host_persist,
+                                       .keep = host_keep,
                                        .decided = host_decided,
                                        .readable = host_readable,
                                        .event = host_event,
+                                       .seated = host_seated,
                                        .failed = host_failed};
-    make_disk(world, node);
+    actor_node_key(&node->key, id);
+    node->signs = true;
+    node->signer = (struct replica_signer){.context = node, .sign = node_sign};
+    memcpy(node->signer.public_key, node->key.public_key, sizeof node->signer.public_key);
+    make_disk(world, node, joins);
 }
 
 struct world *world_open(const struct world_config *config)
@@ -281,7 +315,7 @@ struct world *world_open(const struct world_config *config)
     buffer_init(&world->genesis, LIMIT_COMMAND_BYTES + 128u);
     actor_genesis(&world->chair, &world->genesis, config->node_count, world_wall_ms(world));
     for (unsigned id = 1; id <= config->node_count; id++) {
-        make_node(world, id);
+        make_node(world, id, false);
     }
     struct replica_identity identity;
     rv = replica_identity(world->nodes[1].log, &identity);
@@ -290,11 +324,21 @@ struct world *world_open(const struct world_config *config)
     return world;
 }
 
+unsigned world_add(struct world *world)
+{
+    ASSERT(world->config.node_count < WORLD_NODES);
+    world->config.node_count++;
+    make_node(world, world->config.node_count, true);
+    return world->config.node_count;
+}
+
 void world_close(struct world *world)
 {
     for (unsigned id = 1; id <= world->config.node_count; id++) {
         struct world_node *node = &world->nodes[id];
         replica_close(node->replica);
+        free(node->kept);
+        free(node->keeping);
         log_close(node->log);
         kv_close(node->kv);
     }
@@ -338,7 +382,9 @@ enum conclave_code world_start(struct world *world, unsigned id)
                                           .kv = node->kv,
                                           .clock = &node->clock,
                                           .random = &node->random,
-                                          .host = &node->host};
+                                          .host = &node->host,
+                                          .signer = node->signs ? &node->signer : NULL,
+                                          .kept = slice_of(node->kept, node->kept_size)};
     node->life++;
     node->failure = CONCLAVE_OK;
     enum conclave_code rv = replica_open(&config, &node->replica);
@@ -369,6 +415,19 @@ static enum conclave_code do_write(struct world_node *node)
     return log_append(node->log, write->first_index, write->entries, write->entry_count);
 }
 
+static void end_keep(struct world_node *node, bool done)
+{
+    if (done) {
+        free(node->kept);
+        node->kept = node->keeping;
+        node->kept_size = node->keeping_size;
+    } else {
+        free(node->keeping);
+    }
+    node->keeping = NULL;
+    node->keeping_size = 0;
+}
+
 void world_crash(struct world *world, unsigned id)
 {
     struct world_node *node = node_of(world, id);
@@ -378,6 +437,7 @@ void world_crash(struct world *world, unsigned id)
         ASSERT(rv == CONCLAVE_OK || rv == CONCLAVE_IO);
     }
     node->write = NULL;
+    end_keep(node, node->keeping != NULL && happens(world, 5000));
     replica_close(node->replica);
     node->replica = NULL;
     node->up = false;
@@ -453,6 +513,19 @@ static void finish_write(struct world *world, const struct world_event *event)
     after_event(world, node);
 }
 
+static void finish_keep(struct world *world, const struct world_event *event)
+{
+    struct world_node *node = &world->nodes[event->to];
+    if (!node->up || node->life != event->life) {
+        return;
+    }
+    enum conclave_code rv = node->keep_fault;
+    node->keep_fault = CONCLAVE_OK;
+    end_keep(node, rv == CONCLAVE_OK);
+    replica_kept(node->replica, rv);
+    after_event(world, node);
+}
+
 /* The node whose tick is due first. */
 static struct world_node *next_tick(struct world *world)
 {
@@ -490,8 +563,10 @@ bool world_step(struct world *world)
         struct world_event event = pop(world);
         if (event.type == WORLD_MESSAGE) {
             deliver(world, &event);
-        } else {
+        } else if (event.type == WORLD_WRITTEN) {
             finish_write(world, &event);
+        } else {
+            finish_keep(world, &event);
         }
     } else {
         struct world_node *node = next_tick(world);
@@ -524,41 +599,6 @@ void world_run(struct world *world, uint64_t duration_ms)
     (void)world_run_until(world, NULL, NULL, duration_ms);
 }
 
-static bool has_leader(struct world *world, void *context)
-{
-    (void)context;
-    return world_leader(world) != 0;
-}
-
-unsigned world_await_leader(struct world *world, uint64_t timeout_ms)
-{
-    return world_run_until(world, has_leader, NULL, timeout_ms) ? world_leader(world) : 0;
-}
-
-static bool all_equal(struct world *world, void *context)
-{
-    (void)context;
-    uint64_t applied_index = 0;
-    for (unsigned id = 1; id <= world->config.node_count; id++) {
-        if (!world->nodes[id].up) {
-            continue;
-        }
-        struct replica_status status;
-        replica_status(world->nodes[id].replica, &status);
-        if (status.applied_index != status.last_index ||
-            (applied_index != 0 && applied_index != status.applied_index)) {
-            return false;
-        }
-        applied_index = status.applied_index;
-    }
-    return true;
-}
-
-bool world_await_equal(struct world *world, uint64_t timeout_ms)
-{
-    return world_run_until(world, all_equal, NULL, timeout_ms);
-}
-
 /* --- Clients --- */
 
 static uint64_t new_token(struct world *world, unsigned node)
@@ -588,13 +628,15 @@ uint64_t world_submit(struct world *world, unsigned id, struct slice command, ui
     return token;
 }
 
-uint64_t world_read(struct world *world, unsigned id, uint64_t timeout_ms)
+/* A read, or with a size the waiting for a final checkpoint that has it. */
+static uint64_t ask(struct world *world, unsigned id, uint64_t final_size, uint64_t timeout_ms)
 {
     struct world_node *node = node_of(world, id);
     uint64_t token = new_token(world, id);
     enum conclave_code rv = CONCLAVE_UNREACHABLE;
     if (node->up) {
-        rv = replica_read(node->replica, token, timeout_ms);
+        rv = final_size == 0 ? replica_read(node->replica, token, timeout_ms)
+                             : replica_await_final(node->replica, final_size, token, timeout_ms);
         after_event(world, node);
     }
     if (rv != CONCLAVE_OK) {
@@ -603,22 +645,21 @@ uint64_t world_read(struct world *world, unsigned id, uint64_t timeout_ms)
     return token;
 }
 
+uint64_t world_read(struct world *world, unsigned id, uint64_t timeout_ms)
+{
+    return ask(world, id, 0, timeout_ms);
+}
+
+uint64_t world_await_final(struct world *world, unsigned id, uint64_t size, uint64_t timeout_ms)
+{
+    ASSERT(size > 0);
+    return ask(world, id, size, timeout_ms);
+}
+
 const struct world_answer *world_answer(const struct world *world, uint64_t token)
 {
     ASSERT(token >= 1 && token <= world->answer_count);
     return &world->answers[token - 1];
-}
-
-static bool is_answered(struct world *world, void *context)
-{
-    const uint64_t *token = context;
-    return world_answer(world, *token)->state != WORLD_WAITING;
-}
-
-const struct world_answer *world_await(struct world *world, uint64_t token)
-{
-    (void)world_run_until(world, is_answered, &token, WORLD_AWAIT_MS);
-    return world_answer(world, token);
 }
 
 enum conclave_code world_query(struct world *world, unsigned id, const char *method,

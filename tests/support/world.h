@@ -66,13 +66,21 @@ struct world_node {
     struct kv *kv;
     struct replica *replica;
     struct replica_host host;
+    struct auth_key key; /* signs checkpoints */
+    struct replica_signer signer;
+    bool signs;              /* true; a test may change it before a start */
+    uint8_t *kept, *keeping; /* what host->keep keeps: durable, and under way */
+    size_t kept_size, keeping_size;
+    enum conclave_code keep_fault; /* what the next keeping ends with */
     struct clock clock;
     struct random random;
     uint64_t random_state;
     uint64_t tick_ms; /* when replica_tick is due */
     int64_t wall_skew_ms;
-    const struct replica_write *write; /* under way */
-    enum conclave_code failure;        /* of host->failed; OK: none */
+    const struct replica_write *write;      /* under way */
+    struct replica_seat seats[LIMIT_NODES]; /* what its host was told */
+    unsigned seat_count;
+    enum conclave_code failure; /* of host->failed; OK: none */
     uint64_t events;
     uint64_t leader_events;
 };
@@ -118,6 +126,9 @@ struct world {
 /* A world whose nodes have bootstrapped disks and are down. Aborts when there is no memory. */
 struct world *world_open(const struct world_config *config);
 void world_close(struct world *world);
+
+/* One more node, with the disk of one that joins, down; its number. */
+unsigned world_add(struct world *world);
 
 /* 0 to bound - 1, from the world's own lot. */
 uint64_t world_random(struct world *world, uint64_t bound);
@@ -165,6 +176,9 @@ unsigned world_await_leader(struct world *world, uint64_t timeout_ms);
 uint64_t world_submit(struct world *world, unsigned node, struct slice command,
                       uint64_t timeout_ms);
 uint64_t world_read(struct world *world, unsigned node, uint64_t timeout_ms);
+
+/* Waits for a final checkpoint of at least `size` leaves; a token. */
+uint64_t world_await_final(struct world *world, unsigned node, uint64_t size, uint64_t timeout_ms);
 const struct world_answer *world_answer(const struct world *world, uint64_t token);
 
 /* Runs until a token is answered or lost, at most a minute. */

@@ -2,6 +2,7 @@
 // For tests: it shows that the page says enough, and that the cluster keeps to it.
 import { createHash, randomBytes } from 'node:crypto';
 import net from 'node:net';
+import tls from 'node:tls';
 import { Decoder, Encoder, decodeMultiStream } from '@msgpack/msgpack';
 import * as ed25519 from '@noble/ed25519';
 
@@ -38,14 +39,17 @@ export function signCommand({ cluster, author, seed, kind, body, nonce = newNonc
 }
 
 export class Client {
-  static async connect(endpoint) {
+  // `ca`: the cluster's CA as PEM; then the connection is encrypted, and the other end must show a certificate of that CA. (Nodes'
+  // certificates name the node and its cluster, not a host.)
+  static async connect(endpoint, ca) {
     const [host, port] = endpoint.split(':');
     const client = new Client();
-    client.socket = net.connect(Number(port), host);
+    client.socket = ca ? tls.connect({ host, port: Number(port), ca, minVersion: 'TLSv1.3', checkServerIdentity: () => undefined })
+      : net.connect(Number(port), host);
     client.waiting = new Map();
     client.nextId = 1;
     client.events = [];
-    await new Promise((resolve, reject) => client.socket.once('connect', resolve).once('error', reject));
+    await new Promise((resolve, reject) => client.socket.once(ca ? 'secureConnect' : 'connect', resolve).once('error', reject));
     client.reading = client.read();
     return client;
   }
@@ -77,6 +81,16 @@ export class Client {
       this.waiting.set(id, { resolve, reject });
       this.socket.write(encode([0, id, method, [params]]));
     });
+  }
+
+  // Makes the session the member's ("Sessions"). `binding`: the channel binding that is signed; by default the connection's own.
+  async prove({ member, seed, binding }) {
+    const hello = await this.call('hello');
+    const bound = binding ?? (this.socket.encrypted ? this.socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0)) : Buffer.alloc(0));
+    const node = Buffer.alloc(8);
+    node.writeBigUInt64BE(BigInt(hello.node));
+    const statement = Buffer.concat([Buffer.from('conclave session v1\n'), hello.cluster, node, hello.challenge, Buffer.from([bound.length]), bound, Buffer.from(member)]);
+    return this.call('prove', { member, signature: ed25519.sign(statement, seed) });
   }
 
   // Raw bytes, for what no honest client would send.

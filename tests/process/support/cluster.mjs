@@ -46,7 +46,7 @@ export async function until(what, condition, timeoutMs = 20_000) {
   }
 }
 
-// A base such that the ports base+1..base+7 and base+101..base+107 are free now.
+// A base such that the ports base+1..base+7, base+101..base+107 and base+201..base+207 are free now.
 async function freePortBase() {
   const free = (port) =>
     new Promise((resolve) => {
@@ -56,7 +56,7 @@ async function freePortBase() {
     });
   for (let attempt = 0; attempt < 100; attempt++) {
     const base = 12000 + Math.floor(Math.random() * 15000);
-    const ports = [1, 2, 3, 4, 5, 6, 7].flatMap((n) => [base + n, base + 100 + n]);
+    const ports = [1, 2, 3, 4, 5, 6, 7].flatMap((n) => [base + n, base + 100 + n, base + 200 + n]);
     const all = await Promise.all(ports.map(free));
     if (all.every(Boolean)) return base;
   }
@@ -65,14 +65,15 @@ async function freePortBase() {
 
 export class Cluster {
   // Starts a cluster of `nodes` nodes and returns once a write is committed. `t` is node:test's context: it cleans up.
-  static async start(t, nodes) {
+  static async start(t, nodes, { tls = false } = {}) {
     const cluster = new Cluster();
     cluster.nodes = nodes;
+    cluster.tls = tls;
     cluster.directory = fs.mkdtempSync(path.join(os.tmpdir(), 'conclave-test-'));
     cluster.data = path.join(cluster.directory, 'cluster');
     cluster.portBase = await freePortBase();
     t.after(() => cluster.stop());
-    await cluster.local('up', '--nodes', String(nodes));
+    await cluster.local('up', '--nodes', String(nodes), ...(tls ? ['--tls'] : []));
     return cluster;
   }
 
@@ -103,6 +104,20 @@ export class Cluster {
     return `127.0.0.1:${this.portBase + 100 + node}`;
   }
 
+  // What a node serves by HTTP: {status, headers, text}; null when it cannot be asked.
+  async http(node, page, headers = {}) {
+    try {
+      const answer = await fetch(`http://${this.httpAddress(node)}${page}`, { headers, signal: AbortSignal.timeout(5000) });
+      return { status: answer.status, headers: answer.headers, text: await answer.text() };
+    } catch {
+      return null;
+    }
+  }
+
+  httpAddress(node) {
+    return `127.0.0.1:${this.portBase + 200 + node}`;
+  }
+
   endpoints() {
     return Array.from({ length: this.nodes }, (_, i) => this.endpoint(i + 1)).join(',');
   }
@@ -115,7 +130,13 @@ export class Cluster {
   conclave(args, { key = path.join(this.data, 'chair.key'), endpoints = this.endpoints(), ...options } = {}) {
     return run(program, args, {
       ...options,
-      environment: { CONCLAVE_ENDPOINTS: endpoints, CONCLAVE_KEY: key, ...options.environment },
+      environment: {
+        CONCLAVE_ENDPOINTS: endpoints,
+        CONCLAVE_KEY: key,
+        CONCLAVE_RECEIPTS: 'off',
+        ...(this.tls ? { CONCLAVE_CA: path.join(this.data, 'certs/ca.pem') } : {}),
+        ...options.environment,
+      },
     });
   }
 

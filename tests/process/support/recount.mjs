@@ -13,7 +13,8 @@ export function commandsOf(exported) {
   for (const line of exported.split('\n')) {
     if (line === '') continue;
     const entry = JSON.parse(line);
-    for (const [position, command] of (entry.commands ?? []).entries()) {
+    if (!Array.isArray(entry.commands)) continue; // decisions, and the end
+    for (const [position, command] of entry.commands.entries()) {
       const [envelope, signature] = decode(Buffer.from(command.command, 'base64url'));
       const [version, cluster, author, nonce, notAfter, kind, body] = decode(envelope);
       commands.push({
