@@ -72,7 +72,8 @@ void hello_handle(struct api_request *request)
     codec_write_text(answer, "protocol");
     codec_write_u64(answer, HELLO_PROTOCOL);
     codec_write_text(answer, "leader");
-    codec_write_u64(answer, status.leader_id);
+    /* One that the others have shut out knows of a leader only what was true before. */
+    codec_write_u64(answer, view_refusal(api)[0] == '\0' ? status.leader_id : 0);
     codec_write_text(answer, "nodes");
     rv = view_write_nodes(answer, &cluster);
     view_cluster_close(&cluster);

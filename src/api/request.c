@@ -13,6 +13,7 @@
 #include "api/session.h"
 #include "api/status.h"
 #include "api/submit.h"
+#include "api/view.h"
 #include "api/watch.h"
 
 /* docs/PROTOCOL.md, "Methods". */
@@ -128,18 +129,13 @@ static void refuse_shape(struct api_request *request, const struct codec_error *
 
 bool request_check_part(struct api_request *request)
 {
-    const struct api_host *host = request->api->host;
-    struct api_security security = {.refusal = ""};
-    if (host->security != NULL) {
-        host->security(host->context, &security);
-    }
-    if (security.refusal[0] == '\0') {
+    const char *refusal = view_refusal(request->api);
+    if (refusal[0] == '\0') {
         return true;
     }
     struct answer_error error;
     answer_error_set(&error, CONCLAVE_NO_LEADER,
-                     "this node takes no part in the cluster (%s): ask another one",
-                     security.refusal);
+                     "this node takes no part in the cluster (%s): ask another one", refusal);
     answer_refuse(request, &error);
     return false;
 }

@@ -17,6 +17,16 @@ const uint8_t *view_cluster_id(struct api *api)
     return api->cluster_id;
 }
 
+const char *view_refusal(const struct api *api)
+{
+    ASSERT(api != NULL);
+    struct api_security security = {.refusal = ""};
+    if (api->host->security != NULL) {
+        api->host->security(api->host->context, &security);
+    }
+    return security.refusal;
+}
+
 static void hex_of(const uint8_t *bytes, char hex[VIEW_HEX_BYTES])
 {
     static const char digits[] = "0123456789abcdef";

@@ -8,6 +8,10 @@
 /* AUTH_CLUSTER_ID_BYTES bytes, valid as long as the api. */
 const uint8_t *view_cluster_id(struct api *api);
 
+/* Why the other nodes refuse this one, which takes no part in the cluster then; "" when it does.
+ * Valid until the host is asked again. */
+const char *view_refusal(const struct api *api);
+
 /* The error for `cluster`, which is not this node's: "<subject> cluster <hex>, this node serves
  * <hex>". */
 void view_wrong_cluster(struct api *api, struct answer_error *error, const char *subject,

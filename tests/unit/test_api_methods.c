@@ -102,6 +102,26 @@ static void test_hello(void **state)
     msgpack_unpacked_destroy(&message);
 }
 
+static void refused_security(void *context, struct api_security *security)
+{
+    (void)context;
+    *security = (struct api_security){.refusal = "node 2 was removed from the cluster: stop it"};
+}
+
+/* What a node that was shut out remembers of a leader sends nobody there. */
+static void test_hello_of_one_shut_out(void **state)
+{
+    struct api_fixture *fixture = *state;
+    fixture->replica->status.leader_id = 3;
+    fixture->host.security = refused_security;
+    fixture_request(fixture, 1, 5, "hello", FIXTURE_BYTES("\x80"));
+    msgpack_unpacked message;
+    const msgpack_object *hello = fixture_expect_result(fixture, 1, 5, &message);
+    expect_u64(hello, "node", 2);
+    expect_u64(hello, "leader", 0);
+    msgpack_unpacked_destroy(&message);
+}
+
 static void test_hello_refused(void **state)
 {
     struct api_fixture *fixture = *state;
@@ -548,6 +568,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_hello, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hello_of_one_shut_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hello_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hello_before_genesis, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status, setup, teardown),

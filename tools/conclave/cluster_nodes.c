@@ -164,9 +164,12 @@ int cluster_run_status(struct cli *cli)
     struct cluster_view view;
     int status;
     json_t *list = NULL;
-    cli->stale = true; /* what is wanted is worth showing when nobody leads, too */
     if (open_view(cli, &view, &status)) {
-        list = session_query(cli, "node.list", NULL, &status);
+        list = cluster_view_ask_leader(&view, "node.list");
+        if (list == NULL) { /* what is wanted is worth showing when nobody leads, too */
+            cli->stale = true;
+            list = session_query(cli, "node.list", NULL, &status);
+        }
     }
     if (list != NULL) {
         const json_t *items = json_object_get(list, "items");

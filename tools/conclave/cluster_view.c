@@ -295,6 +295,14 @@ int cluster_view_ask(struct cli *cli, struct cluster_view *view, bool patiently)
     return 0;
 }
 
+json_t *cluster_view_ask_leader(struct cluster_view *view, const char *method)
+{
+    if (view->leader == SIZE_MAX) {
+        return NULL;
+    }
+    return ask(view->client, view->leader, method, ask_ms(view, 1));
+}
+
 void cluster_view_close(struct cluster_view *view)
 {
     for (size_t i = 0; i < view->node_count; i++) {

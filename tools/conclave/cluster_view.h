@@ -36,6 +36,10 @@ int cluster_view_find(struct cli *cli, struct cluster_view *view) MUST_USE;
  * while again when an election may be under way. Nonzero: the exit status. */
 int cluster_view_ask(struct cli *cli, struct cluster_view *view, bool patiently) MUST_USE;
 
+/* What the leader answers to a method without parameters: a new reference, or NULL where nobody
+ * leads or it gives no answer. After cluster_view_ask. */
+json_t *cluster_view_ask_leader(struct cluster_view *view, const char *method);
+
 /* Where nobody named the nodes. */
 void cluster_view_judge(struct cluster_view *view);
 
