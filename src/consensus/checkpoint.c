@@ -541,7 +541,8 @@ static void take_offered(struct replica *replica)
 
 /* --- The contract --- */
 
-static void serve_waiters(struct replica *replica, bool expire)
+/* Those whose deadline has come by `until_ms` go without. */
+static void serve_waiters(struct replica *replica, uint64_t until_ms)
 {
     struct checkpoints *checkpoints = &replica->checkpoints;
     const struct replica_host *host = replica->config.host;
@@ -549,7 +550,7 @@ static void serve_waiters(struct replica *replica, bool expire)
     while (*link != NULL) {
         struct checkpoint_waiter *waiter = *link;
         bool served = waiter->size <= checkpoints->final.size;
-        if (!served && !(expire && waiter->deadline_ms <= replica->now_ms)) {
+        if (!served && waiter->deadline_ms > until_ms) {
             link = &waiter->next;
             continue;
         }
@@ -594,12 +595,17 @@ void checkpoint_run(struct replica *replica)
     if (!replica->failed && make_due_ms(replica) != UINT64_MAX) {
         make(replica);
     }
-    serve_waiters(replica, false);
+    serve_waiters(replica, 0);
 }
 
 void checkpoint_expire(struct replica *replica)
 {
-    serve_waiters(replica, true);
+    serve_waiters(replica, replica->now_ms);
+}
+
+void checkpoint_give_up(struct replica *replica)
+{
+    serve_waiters(replica, UINT64_MAX);
 }
 
 void checkpoint_kept(struct replica *replica, enum conclave_code code)

@@ -110,8 +110,9 @@ void checkpoint_run(struct replica *replica);
 /* host->keep has ended. */
 void checkpoint_kept(struct replica *replica, enum conclave_code code);
 
-/* Lets waiters' deadlines pass. */
+/* Lets waiters' deadlines pass; or ends all waiting, as if they had. */
 void checkpoint_expire(struct replica *replica);
+void checkpoint_give_up(struct replica *replica);
 
 uint64_t checkpoint_deadline_ms(const struct replica *replica);
 

@@ -226,3 +226,8 @@ void forward_expire(struct replica *replica)
 {
     pending_expire(&replica->pending, replica->now_ms, expire_waiter, replica);
 }
+
+void forward_give_up(struct replica *replica)
+{
+    pending_expire(&replica->pending, UINT64_MAX, expire_waiter, replica);
+}

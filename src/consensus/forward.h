@@ -28,8 +28,9 @@ void forward_result(struct replica *replica, uint64_t node_id,
 void forward_decided(struct replica *replica, const struct pending_record *record,
                      struct slice reply);
 
-/* Tells local tokens whose time is up. */
+/* Tells local tokens whose time is up; or all of them, as if it were. */
 void forward_expire(struct replica *replica);
+void forward_give_up(struct replica *replica);
 
 /* Is there room for one more command of this size? */
 bool forward_has_room(const struct replica *replica, size_t size);

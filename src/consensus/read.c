@@ -233,6 +233,15 @@ static void index_asked(struct replica *replica, uint64_t index)
     list_move(&reads->indexed, &reads->asked);
 }
 
+static bool end_one(struct replica *replica, struct read_request *request)
+{
+    if (request->node_id == 0) {
+        tell(replica, request,
+             replica->leader_id == 0 ? CONCLAVE_NO_LEADER : CONCLAVE_UNKNOWN_OUTCOME);
+    }
+    return true;
+}
+
 static bool expire_one(struct replica *replica, struct read_request *request)
 {
     if (request->deadline_ms > replica->now_ms) {
@@ -241,11 +250,7 @@ static bool expire_one(struct replica *replica, struct read_request *request)
         }
         return false;
     }
-    if (request->node_id == 0) {
-        tell(replica, request,
-             replica->leader_id == 0 ? CONCLAVE_NO_LEADER : CONCLAVE_UNKNOWN_OUTCOME);
-    }
-    return true;
+    return end_one(replica, request);
 }
 
 void read_serve(struct replica *replica)
@@ -263,15 +268,26 @@ void read_serve(struct replica *replica)
     read_expire(replica);
 }
 
-void read_expire(struct replica *replica)
+static void end_those(struct replica *replica,
+                      bool (*ends)(struct replica *, struct read_request *))
 {
     struct reads *reads = &replica->reads;
-    if (reads->deadline_ms <= replica->now_ms) {
-        reads->deadline_ms = UINT64_MAX;
-        list_filter(replica, &reads->waiting, expire_one);
-        list_filter(replica, &reads->asked, expire_one);
-        list_filter(replica, &reads->indexed, expire_one);
+    reads->deadline_ms = UINT64_MAX;
+    list_filter(replica, &reads->waiting, ends);
+    list_filter(replica, &reads->asked, ends);
+    list_filter(replica, &reads->indexed, ends);
+}
+
+void read_expire(struct replica *replica)
+{
+    if (replica->reads.deadline_ms <= replica->now_ms) {
+        end_those(replica, expire_one);
     }
+}
+
+void read_give_up(struct replica *replica)
+{
+    end_those(replica, end_one);
 }
 
 static bool is_remote(struct replica *replica, struct read_request *request)

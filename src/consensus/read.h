@@ -58,8 +58,9 @@ void read_run(struct replica *replica);
 /* Ends a round that has its majority, serves what the state has reached, lets deadlines pass. */
 void read_serve(struct replica *replica);
 
-/* Lets deadlines pass. */
+/* Lets deadlines pass; or ends all that waits, as if they all had. */
 void read_expire(struct replica *replica);
+void read_give_up(struct replica *replica);
 
 /* The leader changed: all begins anew; questions of peers are dropped (they ask again). */
 void read_reset(struct replica *replica);

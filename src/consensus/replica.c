@@ -257,6 +257,17 @@ void replica_close(struct replica *replica)
 
 /* --- Events --- */
 
+void replica_give_up(struct replica *replica)
+{
+    ASSERT(replica != NULL);
+    replica_advance(replica);
+    if (!replica->failed) {
+        forward_give_up(replica);
+        read_give_up(replica);
+        checkpoint_give_up(replica);
+    }
+}
+
 void replica_tick(struct replica *replica)
 {
     ASSERT(replica != NULL);

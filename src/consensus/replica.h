@@ -208,6 +208,10 @@ enum conclave_code replica_reply(struct replica *replica, struct slice author, s
                                  struct slice envelope, struct buffer *reply) MUST_USE;
 enum conclave_code replica_reads_public(struct replica *replica, bool *reads_public) MUST_USE;
 
+/* Nothing more will come from the others: whoever waits here is told now what the deadline would
+ * have told them, and may go on elsewhere. */
+void replica_give_up(struct replica *replica);
+
 /* Hands leadership over to the most advanced peer, if this node leads and can. Watch replica_status
  * for the end. */
 void replica_transfer(struct replica *replica);

@@ -73,6 +73,7 @@ void node_check_refused(struct node *node)
     if (refused && !node->refused) {
         LOG_ERROR("the others refuse this node: it takes no part in the cluster",
                   FIELD_TEXT("reason", why));
+        replica_give_up(node->replica);
     } else if (!refused && node->refused) {
         LOG_INFO("the others refuse this node no more");
     }

@@ -1,4 +1,4 @@
-/* src/consensus/genesis.h and src/daemon/genesis_file.h: what one of the two readers of a genesis
+/* src/auth/genesis.h and src/daemon/genesis_file.h: what one of the two readers of a genesis
  * takes, the other takes as the same cluster.
  *
  * One mutation in eight signs the command anew, with the key that the seeds' chair has.

@@ -432,6 +432,31 @@ static void test_without_a_quorum_there_is_no_leader(void **state)
     fixture_close(&fixture);
 }
 
+/* What the deadline would have said; and the command, sent elsewhere, is decided once. */
+static void test_those_who_wait_in_vain_are_told_at_once(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_open(&fixture, 11, 3);
+    unsigned leader = start(&fixture), follower = other_than(&fixture, leader);
+    make_admit(&fixture, 0);
+    world_isolate(fixture.world, follower);
+    uint64_t command = submit(&fixture, follower);
+    uint64_t read = world_read(fixture.world, follower, TIMEOUT_MS);
+    uint64_t final = world_await_final(fixture.world, follower, 1000, TIMEOUT_MS);
+    for (uint64_t token = command; token <= final; token++) {
+        assert_int_equal(world_answer(fixture.world, token)->state, WORLD_WAITING);
+    }
+    replica_give_up(fixture.world->nodes[follower].replica);
+    assert_int_equal(world_answer(fixture.world, command)->code, CONCLAVE_UNKNOWN_OUTCOME);
+    assert_int_equal(world_answer(fixture.world, read)->code, CONCLAVE_UNKNOWN_OUTCOME);
+    assert_int_equal(world_answer(fixture.world, final)->code, CONCLAVE_NOT_FINAL);
+    assert_true(packed_is(send_until_decided(&fixture, leader), "code", "ok"));
+    world_heal(fixture.world);
+    assert_true(world_await_equal(fixture.world, TIMEOUT_MS));
+    fixture_close(&fixture);
+}
+
 static void test_a_command_outlives_the_leader_it_was_sent_to(void **state)
 {
     (void)state;
@@ -661,6 +686,7 @@ int main(void)
         cmocka_unit_test(test_reads_follow_acknowledgements_on_every_node),
         cmocka_unit_test(test_a_follower_reads_without_waiting_for_a_heartbeat),
         cmocka_unit_test(test_without_a_quorum_there_is_no_leader),
+        cmocka_unit_test(test_those_who_wait_in_vain_are_told_at_once),
         cmocka_unit_test(test_a_command_outlives_the_leader_it_was_sent_to),
         cmocka_unit_test(test_a_wiped_state_is_rebuilt_from_the_log),
         cmocka_unit_test(test_a_due_poll_is_closed_by_the_leader),
