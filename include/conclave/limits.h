@@ -45,6 +45,11 @@
 #define LIMIT_ENDPOINTS                16u            /* addresses that one client object knows */
 #define LIMIT_REQUEST_TIMEOUT_MS       (60u * 1000u)  /* a node keeps a request waiting */
 
+/* Disks. */
+#define LIMIT_DISK_RESERVE_BYTES \
+    (4u * 1024u * 1024u) /* of the log's file, for terms and votes when the disk is full */
+#define LIMIT_DISK_AHEAD_BYTES (4u * 1024u * 1024u) /* taken at once when a store's file grows */
+
 /* Consensus. */
 #define LIMIT_NODES               7u                    /* servers in a cluster's configuration */
 #define LIMIT_NODE_IDS            64u                   /* nodes that there ever were */

@@ -10,7 +10,9 @@
  * log_append returns.
  *
  * Errors: NO_MEMORY; DISK_FULL; IO (a failed write or sync: the node must stop, never retry);
- * CORRUPT; NOT_FOUND. After an error from a write nothing of it is stored.
+ * CORRUPT; NOT_FOUND. After an error from a write nothing of it is stored. DISK_FULL: the very same
+ * write, with the same entries, may be tried again; entries leave room for terms and votes, which
+ * find it when the disk is full.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -66,6 +68,7 @@ struct log_operations {
     enum conclave_code (*save_identity)(struct log *log, struct slice identity);
     enum conclave_code (*load_identity)(struct log *log, uint8_t *identity, size_t *identity_size);
     void (*usage)(struct log *log, struct log_usage *usage); /* NULL: it is on no disk */
+    bool (*full)(struct log *log);                           /* NULL: it never is */
     void (*close)(struct log *log);
 };
 
@@ -140,6 +143,13 @@ static inline void log_usage(struct log *log, struct log_usage *usage)
     if (log->operations->usage != NULL) {
         log->operations->usage(log, usage);
     }
+}
+
+/* Whether there was no room on the disk when entries were last to be stored, also where that was
+ * not told to whoever appended them. By any thread. */
+static inline bool log_full(struct log *log)
+{
+    return log->operations->full != NULL && log->operations->full(log);
 }
 
 static inline void log_close(struct log *log)

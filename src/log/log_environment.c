@@ -1,6 +1,7 @@
 /* The LMDB environment of a log: see the header. */
 #include "log/log_environment.h"
 
+#include <conclave/limits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -129,6 +130,17 @@ enum conclave_code log_environment_grow(struct log_environment *environment, boo
     error = pthread_rwlock_unlock(&environment->map_lock);
     ASSERT(error == 0);
     return rv;
+}
+
+enum conclave_code log_environment_take_room(struct log_environment *environment, uint64_t bytes)
+{
+    MDB_envinfo info;
+    mdb_filehandle_t file;
+    read_info(environment, &info);
+    int rv = mdb_env_get_fd(environment->env, &file);
+    ASSERT(rv == 0);
+    uint64_t end = ((uint64_t)info.me_last_pgno + 1) * environment->page_bytes;
+    return file_room_take(&environment->room, file, end + bytes, LIMIT_DISK_AHEAD_BYTES);
 }
 
 /* A data file that somebody cut would be a bus error at the first read past its end: as zeros it is

@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "base/assert.h"
+#include "base/file_room.h"
 
 struct log_environment {
     MDB_env *env;
@@ -19,6 +19,7 @@ struct log_environment {
     int lock_file;             /* flock'ed for as long as it is open */
     pthread_rwlock_t map_lock; /* held for reading by transactions, for writing by growth */
     bool map_lost;             /* growth failed and left no map at all */
+    struct file_room room;     /* of the data file: whoever has the write transaction's */
 };
 
 /* Opens or creates a directory with room for `database_count` databases. Errors as log_lmdb_open's.
@@ -34,6 +35,11 @@ void log_environment_leave(struct log_environment *environment);
 /* Doubles the map when more than six tenths of it is in use, or at any rate (`full`). Not within a
  * transaction. DISK_FULL when it cannot grow; NO_MEMORY when there is no map left. */
 enum conclave_code log_environment_grow(struct log_environment *environment, bool full) MUST_USE;
+
+/* Takes room on the disk for `bytes` behind what is in use. Within a write transaction. DISK_FULL,
+ * IO. */
+enum conclave_code log_environment_take_room(struct log_environment *environment, uint64_t bytes)
+    MUST_USE;
 
 /* What an error of LMDB's is to us. */
 enum conclave_code log_environment_code(int error);

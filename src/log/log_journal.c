@@ -168,8 +168,13 @@ static enum conclave_code append_frame(struct log_journal *journal, uint64_t fir
     }
     log_frame_end(&writer, journal->file.head.id, journal->sequence, offset);
     code = log_journal_file_write(&journal->file, journal->frame, (size_t)size, offset);
+    /* Where there was no room, what comes again is this very frame: a place that has some sectors
+     * of the first try and some of the second has the same as either. */
+    atomic_store(&journal->full, code == CONCLAVE_DISK_FULL);
     if (code != CONCLAVE_OK) {
-        atomic_store(&journal->poisoned, true);
+        if (code != CONCLAVE_DISK_FULL) {
+            atomic_store(&journal->poisoned, true);
+        }
         return code;
     }
     append_done(journal, first_index, entry_count, offset, size, skipped);
@@ -362,6 +367,12 @@ static void journal_usage(struct log *log, struct log_usage *usage)
     log_usage(journal_of(log)->below, usage);
 }
 
+static bool journal_full(struct log *log)
+{
+    struct log_journal *journal = journal_of(log);
+    return atomic_load(&journal->full) || log_full(journal->below);
+}
+
 static void journal_close(struct log *log)
 {
     struct log_journal *journal = journal_of(log);
@@ -394,5 +405,6 @@ const struct log_operations journal_operations = {
     .save_identity = journal_save_identity,
     .load_identity = journal_load_identity,
     .usage = journal_usage,
+    .full = journal_full,
     .close = journal_close,
 };

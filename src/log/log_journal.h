@@ -9,11 +9,14 @@
  * that nothing in it ever had. Votes, identity, and appends too large for the file go straight to
  * LMDB.
  *
- * The failure modes are: a write that fails (poisoned: every later write fails with IO); a crash in
+ * The failure modes are: a disk that is full (the entries stay in the journal, which is as good,
+ * and log_full says so; once the journal is full too, appends fail with DISK_FULL; the thread tries
+ * again until there is room); a write that fails (poisoned: every later write fails with IO); a
+ * crash in
  * the middle of a write (the frame is torn, was never acknowledged, and is dropped at the next
  * opening); damage in the file, or no file, while the mark says that it may hold frames (CORRUPT: a
- * shorter log than was acknowledged is never shown); LMDB that cannot take the entries (they stay
- * in the journal, and appends fail once it is full).
+ * shorter log than was acknowledged is never shown); LMDB that cannot take the entries for another
+ * reason (they stay in the journal, and appends fail once it is full).
  */
 #ifndef LOG_LOG_JOURNAL_H
 #define LOG_LOG_JOURNAL_H

@@ -6,7 +6,9 @@
 #include "base/memory.h"
 #include "log/log_journal_internal.h"
 
-#define RETRY_MS 100u
+/* Between two rounds of which the first failed: twice as long each time. */
+#define RETRY_MS      100u
+#define RETRY_MOST_MS 1600u
 
 static void wait_for(struct log_journal *journal, pthread_cond_t *condition)
 {
@@ -70,9 +72,10 @@ enum conclave_code journal_drain_once(struct log_journal *journal, bool open)
     enum conclave_code code = round_begin(journal, open, &round);
     if (code == CONCLAVE_OK) {
         journal->draining = true;
+        bool opening = !journal->opened;
         journal_unlock(journal);
         code = log_lmdb_drain(journal->below, round.first_index, round.records, round.count,
-                              &round.mark);
+                              &round.mark, opening);
         journal_lock(journal);
         journal->draining = false;
         if (code == CONCLAVE_OK) {
@@ -103,8 +106,7 @@ enum conclave_code journal_wait_round(struct log_journal *journal)
     return journal->round_code;
 }
 
-/* True when nobody signalled in that time. */
-static bool wait_ms(struct log_journal *journal, unsigned ms)
+static struct timespec time_after(unsigned ms)
 {
     struct timespec until;
     int rv = clock_gettime(CLOCK_MONOTONIC, &until);
@@ -115,9 +117,21 @@ static bool wait_ms(struct log_journal *journal, unsigned ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000L;
     }
-    rv = pthread_cond_timedwait(&journal->wanted, &journal->lock, &until);
+    return until;
+}
+
+/* True when nobody signalled until then. */
+static bool wait_until(struct log_journal *journal, const struct timespec *until)
+{
+    int rv = pthread_cond_timedwait(&journal->wanted, &journal->lock, until);
     ASSERT(rv == 0 || rv == ETIMEDOUT);
     return rv == ETIMEDOUT;
+}
+
+static bool wait_ms(struct log_journal *journal, unsigned ms)
+{
+    struct timespec until = time_after(ms);
+    return wait_until(journal, &until);
 }
 
 /* Waits until there is something to drain, and a reason; or the end. */
@@ -133,17 +147,33 @@ static void wait_for_reason(struct log_journal *journal)
     }
 }
 
+/* An append that found no room comes again by itself: whoever waits for a round has the code of the
+ * last one, and makes none before its time. */
+static void wait_to_retry(struct log_journal *journal, unsigned ms)
+{
+    struct timespec until = time_after(ms);
+    bool waits = true;
+    while (waits && !journal->ending) {
+        waits = !wait_until(journal, &until) &&
+                (!journal->drain_now || journal->round_code == CONCLAVE_DISK_FULL);
+    }
+}
+
 void *journal_drain_thread(void *context)
 {
     struct log_journal *journal = context;
+    unsigned retry_ms = RETRY_MS;
     journal_lock(journal);
     for (;;) {
         wait_for_reason(journal);
         if (journal->ending) {
             break;
         }
-        if (journal_drain_once(journal, true) != CONCLAVE_OK && !journal->ending) {
-            (void)wait_ms(journal, RETRY_MS);
+        if (journal_drain_once(journal, true) == CONCLAVE_OK) {
+            retry_ms = RETRY_MS;
+        } else if (!journal->ending) {
+            wait_to_retry(journal, retry_ms);
+            retry_ms = retry_ms < RETRY_MOST_MS ? 2 * retry_ms : retry_ms;
         }
     }
     journal_unlock(journal);

@@ -24,6 +24,8 @@ struct log_journal {
     unsigned idle_ms;
     _Atomic uint64_t last_index;
     _Atomic bool poisoned;
+    _Atomic bool full; /* the last frame found no room */
+    bool opened;       /* the thread runs */
 
     /* The appending thread's. */
     struct log_tail_entry **made;

@@ -216,6 +216,9 @@ static enum conclave_code open_parts(struct log_journal *journal, const char *di
         code = CONCLAVE_NO_MEMORY;
         goto err_after_file;
     }
+    journal_lock(journal);
+    journal->opened = true;
+    journal_unlock(journal);
     return CONCLAVE_OK;
 
 err_after_file:
@@ -239,6 +242,7 @@ enum conclave_code log_journal_open(const char *directory, const struct log_jour
     journal->idle_ms = config == NULL ? daemon_config.idle_ms : config->idle_ms;
     atomic_init(&journal->last_index, 0);
     atomic_init(&journal->poisoned, false);
+    atomic_init(&journal->full, false);
     log_tail_init(&journal->tail, 1);
     init_locks(journal);
     enum conclave_code code =

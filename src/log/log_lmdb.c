@@ -3,59 +3,34 @@
  * The happy path is: an append checks that the map has room, deletes what it replaces, puts the
  * records at the end of the tree and commits, which syncs. A read renews a spare transaction and
  * checks each record. The failure modes are: a map that is full (nothing was written yet: it is
- * doubled and the write begins again), a write or sync that fails (the log is poisoned: every later
- * write fails with IO, because after a failed sync nobody knows what the disk has), and damage,
- * which the records' checksums find and LMDB's own checks find in part.
+ * doubled and the write begins again), a disk that is full (found before anything is written: LMDB
+ * itself cannot tell a write that was cut short from one that failed), a write or sync that fails
+ * (the log is poisoned: every later write fails with IO, because after a failed sync nobody knows
+ * what the disk has), and damage, which the records' checksums find and LMDB's own checks find in
+ * part.
  */
-#include "log/log_lmdb.h"
-
+#include <conclave/limits.h>
 #include <errno.h>
 #include <stdatomic.h>
 
 #include "base/memory.h"
-#include "log/log_environment.h"
-#include "log/log_record.h"
+#include "log/log_lmdb_internal.h"
 
-#define DATABASE_COUNT  2u
-#define INDEX_KEY_BYTES 8u
-#define GROW_TRIES      64u /* twice the map each time: it cannot take more */
+#define GROW_TRIES 64u /* twice the map each time: it cannot take more */
+
+/* Room for records in the tree, at most: one that is just too large for half a page has a page of
+ * its own. And for what else a transaction changes. */
+#define RECORD_EXTRA_BYTES 64u
+#define TREE_EXTRA_BYTES   ((uint64_t)256 * 1024)
 
 static const struct slice vote_key = {(const uint8_t *)"vote", 4};
 static const struct slice identity_key = {(const uint8_t *)"identity", 8};
 static const struct slice mark_key = {(const uint8_t *)"journal", 7};
-static const struct slice commit_key = {(const uint8_t *)"commit", 6};
-
-struct log_lmdb {
-    struct log base;
-    struct log_environment environment;
-    MDB_dbi entries; /* index, big-endian -> record */
-    MDB_dbi meta;
-    MDB_dbi root; /* the unnamed one: LMDB's list of the other two, and the number of the commit */
-    _Atomic uint64_t last_index;
-    _Atomic bool poisoned;
-    _Atomic(MDB_txn *) spare; /* a reset read transaction, or NULL */
-};
-
-static const struct log_operations lmdb_operations;
 
 static struct log_lmdb *lmdb_of(struct log *log)
 {
-    ASSERT(log != NULL && log->operations == &lmdb_operations);
+    ASSERT(log != NULL && log->operations == &log_lmdb_operations);
     return (struct log_lmdb *)log;
-}
-
-/* Big-endian, so that LMDB's own order is the numbers'. */
-static MDB_val index_key(uint64_t index, uint8_t bytes[INDEX_KEY_BYTES])
-{
-    for (unsigned i = 0; i < INDEX_KEY_BYTES; i++) {
-        bytes[i] = (uint8_t)(index >> (8 * (INDEX_KEY_BYTES - 1 - i)));
-    }
-    return (MDB_val){.mv_size = INDEX_KEY_BYTES, .mv_data = bytes};
-}
-
-static MDB_val val_of(struct slice slice)
-{
-    return (MDB_val){.mv_size = slice.size, .mv_data = (void *)(uintptr_t)slice.data};
 }
 
 static uint64_t lmdb_last_index(struct log *log)
@@ -68,8 +43,36 @@ static uint64_t lmdb_last_index(struct log *log)
 /* What one write does within its transaction. Returns an error of LMDB's, or 0. */
 typedef int (*write_work)(struct log_lmdb *lmdb, MDB_txn *txn, const void *context);
 
-static int put_record(MDB_txn *txn, MDB_dbi database, MDB_val key, uint64_t index,
-                      const struct log_record *record, unsigned flags)
+/* The room on the disk that a write takes before it begins: nothing, if it uses the reserve. */
+struct write_room {
+    uint64_t bytes;
+    bool opening; /* the reserve may be used if there is nothing else */
+};
+
+static uint64_t room_of(uint64_t record_bytes, size_t record_count)
+{
+    return record_count == 0 ? 0
+                             : 2 * (record_bytes + (uint64_t)record_count * RECORD_EXTRA_BYTES) +
+                                   TREE_EXTRA_BYTES;
+}
+
+/* Within the transaction, so that nobody else writes. */
+static int take_room(struct log_lmdb *lmdb, const struct write_room *room)
+{
+    if (room->bytes == 0) {
+        return 0;
+    }
+    struct log_environment *environment = &lmdb->environment;
+    enum conclave_code code =
+        log_environment_take_room(environment, room->bytes + LIMIT_DISK_RESERVE_BYTES);
+    if (code == CONCLAVE_DISK_FULL && room->opening) {
+        code = log_environment_take_room(environment, room->bytes);
+    }
+    return code == CONCLAVE_OK ? 0 : code == CONCLAVE_DISK_FULL ? ENOSPC : EIO;
+}
+
+int log_lmdb_put_record(MDB_txn *txn, MDB_dbi database, MDB_val key, uint64_t index,
+                        const struct log_record *record, unsigned flags)
 {
     MDB_val place = {.mv_size = LOG_RECORD_HEAD_BYTES + record->data.size};
     int rv = memory_fault_next() ? ENOMEM
@@ -85,18 +88,22 @@ static int put_record(MDB_txn *txn, MDB_dbi database, MDB_val key, uint64_t inde
     return 0;
 }
 
-/* Says within the transaction which one it is: a page that LMDB finds through a damaged pointer may
- * be sound, but of an earlier commit. It costs no page of its own: every commit writes the root. */
-static int put_commit(struct log_lmdb *lmdb, MDB_txn *txn)
+int log_lmdb_put_commit(struct log_lmdb *lmdb, MDB_txn *txn)
 {
     uint8_t data[LOG_RECORD_COMMIT_BYTES];
     log_record_pack_commit(data, mdb_txn_id(txn));
     struct log_record record = {.type = LOG_RECORD_COMMIT, .data = slice_of(data, sizeof data)};
-    return put_record(txn, lmdb->root, val_of(commit_key), 0, &record, 0);
+    return log_lmdb_put_record(txn, lmdb->root, log_lmdb_val(slice_of_text(LOG_LMDB_COMMIT_KEY)), 0,
+                               &record, 0);
 }
 
-/* One attempt: `*broken` when the disk failed, or may have. */
-static int try_write(struct log_lmdb *lmdb, write_work work, const void *context, bool *broken)
+/* One attempt: `*broken` when the disk failed, or may have.
+ *
+ * A commit that finds no room after all has changed nothing that the tree of the last one has, and
+ * the next one writes all its pages anew: it may be tried again. (If it was in the middle of the
+ * meta page LMDB refuses every further transaction, and the log is poisoned by that one.) */
+static int try_write(struct log_lmdb *lmdb, write_work work, const void *context,
+                     const struct write_room *room, bool *broken)
 {
     MDB_txn *txn;
     int rv = memory_fault_next() ? ENOMEM : mdb_txn_begin(lmdb->environment.env, NULL, 0, &txn);
@@ -108,16 +115,19 @@ static int try_write(struct log_lmdb *lmdb, write_work work, const void *context
         mdb_txn_abort(txn);
         return EIO;
     }
-    rv = work(lmdb, txn, context);
+    rv = take_room(lmdb, room);
     if (rv == 0) {
-        rv = put_commit(lmdb, txn);
+        rv = work(lmdb, txn, context);
+    }
+    if (rv == 0) {
+        rv = log_lmdb_put_commit(lmdb, txn);
     }
     if (rv != 0) {
         mdb_txn_abort(txn);
     } else {
         rv = mdb_txn_commit(txn); /* frees it, also when it fails */
     }
-    *broken = rv != 0 && rv != ENOMEM && rv != MDB_MAP_FULL &&
+    *broken = rv != 0 && rv != ENOMEM && log_environment_code(rv) != CONCLAVE_DISK_FULL &&
               log_environment_code(rv) != CONCLAVE_CORRUPT;
     if (*broken) {
         atomic_store(&lmdb->poisoned, true);
@@ -125,7 +135,8 @@ static int try_write(struct log_lmdb *lmdb, write_work work, const void *context
     return rv;
 }
 
-static enum conclave_code run_write(struct log_lmdb *lmdb, write_work work, const void *context)
+static enum conclave_code run_write(struct log_lmdb *lmdb, write_work work, const void *context,
+                                    const struct write_room *room)
 {
     enum conclave_code code = CONCLAVE_OK;
     bool full = false;
@@ -142,7 +153,7 @@ static enum conclave_code run_write(struct log_lmdb *lmdb, write_work work, cons
             return code;
         }
         bool broken = false;
-        int rv = try_write(lmdb, work, context, &broken);
+        int rv = try_write(lmdb, work, context, room, &broken);
         log_environment_leave(&lmdb->environment);
         full = rv == MDB_MAP_FULL;
         /* What was to be found and is not is damage, not an answer. */
@@ -150,6 +161,17 @@ static enum conclave_code run_write(struct log_lmdb *lmdb, write_work work, cons
         if (!full) {
             return code;
         }
+    }
+    return code;
+}
+
+/* Of entries: whether there was room is remembered. */
+static enum conclave_code run_entries(struct log_lmdb *lmdb, write_work work, const void *context,
+                                      const struct write_room *room)
+{
+    enum conclave_code code = run_write(lmdb, work, context, room);
+    if (code == CONCLAVE_OK || code == CONCLAVE_DISK_FULL) {
+        atomic_store(&lmdb->full, code == CONCLAVE_DISK_FULL);
     }
     return code;
 }
@@ -165,9 +187,9 @@ struct append {
 static int drop_entries(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t first_index,
                         uint64_t last_index)
 {
-    uint8_t bytes[INDEX_KEY_BYTES];
+    uint8_t bytes[LOG_LMDB_INDEX_KEY_BYTES];
     for (uint64_t index = last_index; index >= first_index; index--) {
-        MDB_val key = index_key(index, bytes);
+        MDB_val key = log_lmdb_index_key(index, bytes);
         int rv = mdb_del(txn, lmdb->entries, &key, NULL);
         if (rv != 0) {
             return rv == MDB_NOTFOUND ? MDB_CORRUPTED : rv;
@@ -179,7 +201,7 @@ static int drop_entries(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t first_inde
 static int append_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
 {
     const struct append *append = context;
-    uint8_t bytes[INDEX_KEY_BYTES];
+    uint8_t bytes[LOG_LMDB_INDEX_KEY_BYTES];
     int rv = drop_entries(lmdb, txn, append->first_index, append->last_index);
     if (rv != 0) {
         return rv;
@@ -190,7 +212,8 @@ static int append_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
             .type = (uint8_t)entry->type, .term = entry->term, .data = entry->data};
         ASSERT(log_record_is_entry_type(record.type));
         uint64_t index = append->first_index + i;
-        rv = put_record(txn, lmdb->entries, index_key(index, bytes), index, &record, MDB_APPEND);
+        rv = log_lmdb_put_record(txn, lmdb->entries, log_lmdb_index_key(index, bytes), index,
+                                 &record, MDB_APPEND);
         if (rv != 0) {
             return rv;
         }
@@ -210,12 +233,19 @@ static enum conclave_code lmdb_append(struct log *log, uint64_t first_index,
     };
     ASSERT(first_index <= append.last_index + 1);
     ASSERT(entry_count <= UINT64_MAX - first_index);
-    enum conclave_code rv = run_write(lmdb, append_work, &append);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < entry_count; i++) {
+        bytes += LOG_RECORD_HEAD_BYTES + entries[i].data.size;
+    }
+    const struct write_room room = {.bytes = room_of(bytes, entry_count)};
+    enum conclave_code rv = run_entries(lmdb, append_work, &append, &room);
     if (rv == CONCLAVE_OK) {
         atomic_store(&lmdb->last_index, first_index + entry_count - 1);
     }
     return rv;
 }
+
+static const struct write_room reserved = {0};
 
 struct save {
     struct slice key;
@@ -225,7 +255,7 @@ struct save {
 static int save_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
 {
     const struct save *save = context;
-    return put_record(txn, lmdb->meta, val_of(save->key), 0, &save->record, 0);
+    return log_lmdb_put_record(txn, lmdb->meta, log_lmdb_val(save->key), 0, &save->record, 0);
 }
 
 static enum conclave_code lmdb_save_vote(struct log *log, struct log_vote vote)
@@ -236,7 +266,7 @@ static enum conclave_code lmdb_save_vote(struct log *log, struct log_vote vote)
         .key = vote_key,
         .record = {.type = LOG_RECORD_VOTE, .data = slice_of(data, sizeof data)},
     };
-    return run_write(lmdb_of(log), save_work, &save);
+    return run_write(lmdb_of(log), save_work, &save, &reserved);
 }
 
 static enum conclave_code lmdb_save_identity(struct log *log, struct slice identity)
@@ -245,7 +275,7 @@ static enum conclave_code lmdb_save_identity(struct log *log, struct slice ident
         .key = identity_key,
         .record = {.type = LOG_RECORD_IDENTITY, .data = identity},
     };
-    return run_write(lmdb_of(log), save_work, &save);
+    return run_write(lmdb_of(log), save_work, &save, &reserved);
 }
 
 /* --- The journal in front --- */
@@ -260,20 +290,20 @@ struct drain {
 
 static int put_stored(MDB_txn *txn, MDB_dbi database, MDB_val key, struct slice stored)
 {
-    MDB_val value = val_of(stored);
+    MDB_val value = log_lmdb_val(stored);
     return memory_fault_next() ? ENOMEM : mdb_put(txn, database, &key, &value, MDB_APPEND);
 }
 
 static int drain_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
 {
     const struct drain *drain = context;
-    uint8_t bytes[INDEX_KEY_BYTES];
+    uint8_t bytes[LOG_LMDB_INDEX_KEY_BYTES];
     int rv = 0;
     if (drain->record_count > 0) {
         rv = drop_entries(lmdb, txn, drain->first_index, drain->last_index);
     }
     for (size_t i = 0; i < drain->record_count && rv == 0; i++) {
-        MDB_val key = index_key(drain->first_index + i, bytes);
+        MDB_val key = log_lmdb_index_key(drain->first_index + i, bytes);
         rv = put_stored(txn, lmdb->entries, key, drain->records[i]);
     }
     if (rv != 0) {
@@ -282,12 +312,12 @@ static int drain_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
     uint8_t data[LOG_RECORD_MARK_BYTES];
     log_record_pack_mark(data, drain->mark);
     struct log_record record = {.type = LOG_RECORD_MARK, .data = slice_of(data, sizeof data)};
-    return put_record(txn, lmdb->meta, val_of(mark_key), 0, &record, 0);
+    return log_lmdb_put_record(txn, lmdb->meta, log_lmdb_val(mark_key), 0, &record, 0);
 }
 
 enum conclave_code log_lmdb_drain(struct log *log, uint64_t first_index,
                                   const struct slice *records, size_t record_count,
-                                  const struct log_mark *mark)
+                                  const struct log_mark *mark, bool opening)
 {
     struct log_lmdb *lmdb = lmdb_of(log);
     struct drain drain = {
@@ -299,11 +329,21 @@ enum conclave_code log_lmdb_drain(struct log *log, uint64_t first_index,
     };
     ASSERT(first_index >= 1 && first_index <= drain.last_index + 1);
     ASSERT(mark != NULL && (records != NULL || record_count == 0));
-    enum conclave_code rv = run_write(lmdb, drain_work, &drain);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < record_count; i++) {
+        bytes += records[i].size;
+    }
+    const struct write_room room = {.bytes = room_of(bytes, record_count), .opening = opening};
+    enum conclave_code rv = run_entries(lmdb, drain_work, &drain, &room);
     if (rv == CONCLAVE_OK && record_count > 0) {
         atomic_store(&lmdb->last_index, first_index + record_count - 1);
     }
     return rv;
+}
+
+static bool lmdb_full(struct log *log)
+{
+    return atomic_load(&lmdb_of(log)->full);
 }
 
 bool log_lmdb_poisoned(struct log *log)
@@ -369,8 +409,8 @@ static enum conclave_code find(MDB_txn *txn, MDB_dbi database, MDB_val key, stru
 static enum conclave_code find_entry(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t index,
                                      struct slice *stored)
 {
-    uint8_t bytes[INDEX_KEY_BYTES];
-    enum conclave_code code = find(txn, lmdb->entries, index_key(index, bytes), stored);
+    uint8_t bytes[LOG_LMDB_INDEX_KEY_BYTES];
+    enum conclave_code code = find(txn, lmdb->entries, log_lmdb_index_key(index, bytes), stored);
     if (code != CONCLAVE_NOT_FOUND) {
         return code;
     }
@@ -445,7 +485,7 @@ static enum conclave_code load(struct log_lmdb *lmdb, struct slice key, uint8_t 
     if (code != CONCLAVE_OK) {
         return code;
     }
-    code = find(txn, lmdb->meta, val_of(key), &stored);
+    code = find(txn, lmdb->meta, log_lmdb_val(key), &stored);
     if (code == CONCLAVE_OK) {
         code = log_record_read(stored, 0, &record);
     }
@@ -504,7 +544,7 @@ enum conclave_code log_lmdb_load_mark(struct log *log, struct log_mark *mark)
     return code;
 }
 
-/* --- Opening and closing --- */
+/* --- Closing --- */
 
 static void lmdb_usage(struct log *log, struct log_usage *usage)
 {
@@ -531,7 +571,7 @@ static void lmdb_close(struct log *log)
     memory_free(lmdb);
 }
 
-static const struct log_operations lmdb_operations = {
+const struct log_operations log_lmdb_operations = {
     .last_index = lmdb_last_index,
     .append = lmdb_append,
     .read = lmdb_read,
@@ -541,133 +581,6 @@ static const struct log_operations lmdb_operations = {
     .save_identity = lmdb_save_identity,
     .load_identity = lmdb_load_identity,
     .usage = lmdb_usage,
+    .full = lmdb_full,
     .close = lmdb_close,
 };
-
-/* The last index: as many as there are entries, if they are consecutive from 1. */
-static int find_last_index(MDB_txn *txn, MDB_dbi entries, uint64_t *last_index)
-{
-    MDB_stat counted;
-    MDB_cursor *cursor;
-    int rv = mdb_stat(txn, entries, &counted);
-    if (rv != 0) {
-        return rv;
-    }
-    *last_index = counted.ms_entries;
-    if (*last_index == 0) {
-        return 0;
-    }
-    rv = mdb_cursor_open(txn, entries, &cursor);
-    if (rv != 0) {
-        return rv;
-    }
-    static const MDB_cursor_op ends[] = {MDB_FIRST, MDB_LAST};
-    const uint64_t expected[] = {1, *last_index};
-    for (size_t i = 0; i < 2 && rv == 0; i++) {
-        uint8_t bytes[INDEX_KEY_BYTES];
-        MDB_val wanted = index_key(expected[i], bytes);
-        MDB_val key;
-        MDB_val value;
-        rv = mdb_cursor_get(cursor, &key, &value, ends[i]);
-        if (rv == 0 && !slice_equal(slice_of(key.mv_data, key.mv_size),
-                                    slice_of(wanted.mv_data, wanted.mv_size))) {
-            rv = MDB_CORRUPTED;
-        }
-    }
-    mdb_cursor_close(cursor);
-    return rv == MDB_NOTFOUND ? MDB_CORRUPTED : rv;
-}
-
-/* Whether what is there is of the last commit. */
-static int check_commit(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t last_commit)
-{
-    MDB_val key = val_of(commit_key);
-    MDB_val found;
-    struct log_record record;
-    int rv = mdb_get(txn, lmdb->root, &key, &found);
-    if (rv != 0) {
-        return rv;
-    }
-    if (log_record_read(slice_of(found.mv_data, found.mv_size), 0, &record) != CONCLAVE_OK ||
-        record.type != LOG_RECORD_COMMIT || record.data.size != LOG_RECORD_COMMIT_BYTES) {
-        return MDB_CORRUPTED;
-    }
-    return log_record_unpack_commit(record.data.data) == last_commit ? 0 : MDB_CORRUPTED;
-}
-
-/* Only a new environment has no databases: one that lost them must not pass for an empty log. */
-static int open_databases_within(struct log_lmdb *lmdb, MDB_txn *txn, uint64_t last_commit,
-                                 uint64_t *last_index)
-{
-    unsigned flags = last_commit == 0 ? MDB_CREATE : 0;
-    int rv = mdb_dbi_open(txn, NULL, 0, &lmdb->root);
-    if (rv == 0) {
-        rv = last_commit == 0 ? put_commit(lmdb, txn) : check_commit(lmdb, txn, last_commit);
-    }
-    if (rv == 0) {
-        rv = mdb_dbi_open(txn, "entries", flags, &lmdb->entries);
-    }
-    if (rv == 0) {
-        rv = mdb_dbi_open(txn, "meta", flags, &lmdb->meta);
-    }
-    if (rv == 0) {
-        rv = find_last_index(txn, lmdb->entries, last_index);
-    }
-    return rv == MDB_NOTFOUND ? MDB_CORRUPTED : rv;
-}
-
-static int open_databases(struct log_lmdb *lmdb)
-{
-    MDB_txn *txn;
-    MDB_envinfo info;
-    uint64_t last_index = 0;
-    int rv = mdb_env_info(lmdb->environment.env, &info);
-    if (rv != 0) {
-        return rv;
-    }
-    rv = memory_fault_next() ? ENOMEM : mdb_txn_begin(lmdb->environment.env, NULL, 0, &txn);
-    if (rv != 0) {
-        return rv;
-    }
-    rv = open_databases_within(lmdb, txn, info.me_last_txnid, &last_index);
-    if (rv != 0) {
-        mdb_txn_abort(txn);
-        return rv;
-    }
-    rv = mdb_txn_commit(txn);
-    if (rv == 0) {
-        atomic_store(&lmdb->last_index, last_index);
-    }
-    return rv;
-}
-
-enum conclave_code log_lmdb_open(const char *directory, size_t map_bytes, struct log **log)
-{
-    ASSERT(directory != NULL && log != NULL);
-    struct log_lmdb *lmdb = memory_allocate_zeroed(1, sizeof *lmdb);
-    if (lmdb == NULL) {
-        return CONCLAVE_NO_MEMORY;
-    }
-    lmdb->base.operations = &lmdb_operations;
-    atomic_init(&lmdb->last_index, 0);
-    atomic_init(&lmdb->poisoned, false);
-    atomic_init(&lmdb->spare, NULL);
-    enum conclave_code code =
-        log_environment_open(&lmdb->environment, directory, map_bytes, DATABASE_COUNT);
-    if (code != CONCLAVE_OK) {
-        goto err_after_allocate;
-    }
-    code = log_environment_code(open_databases(lmdb));
-    if (code != CONCLAVE_OK) {
-        goto err_after_environment;
-    }
-    *log = &lmdb->base;
-    return CONCLAVE_OK;
-
-err_after_environment:
-    log_environment_close(&lmdb->environment);
-err_after_allocate:
-    memory_free(lmdb);
-    ASSERT(code != CONCLAVE_OK);
-    return code;
-}

@@ -3,6 +3,7 @@
 #include "support/disk_faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 static _Atomic uint64_t fault_countdown;
 static _Atomic int fault_error;
 static _Atomic bool fault_hit;
+static _Atomic bool fault_always;
 static _Atomic uint64_t sync_count;
 
 #define SYNCED_MAX 64u
@@ -21,7 +23,7 @@ static _Atomic unsigned synced_count;
 
 static bool fault(void)
 {
-    if (fault_countdown == 0 || --fault_countdown > 0) {
+    if (!fault_always && (fault_countdown == 0 || --fault_countdown > 0)) {
         return false;
     }
     fault_hit = true;
@@ -33,7 +35,14 @@ void disk_faults_arm(uint64_t countdown, int error)
 {
     fault_error = error;
     fault_hit = false;
+    fault_always = false;
     fault_countdown = countdown;
+}
+
+void disk_faults_arm_all(int error)
+{
+    disk_faults_arm(0, error);
+    fault_always = true;
 }
 
 bool disk_faults_hit(void)
@@ -64,6 +73,11 @@ ssize_t pwrite(int file, const void *data, size_t size, off_t offset)
 int ftruncate(int file, off_t size)
 {
     return fault() ? -1 : (int)syscall(SYS_ftruncate, file, size);
+}
+
+int fallocate(int file, int mode, off_t offset, off_t size)
+{
+    return fault() ? -1 : (int)syscall(SYS_fallocate, file, mode, offset, size);
 }
 
 bool disk_faults_synced(const char *path)

@@ -257,27 +257,72 @@ static void test_idle(void **state)
 static void test_poisoned(void **state)
 {
     (void)state;
-    static const struct {
-        int error;
-        enum conclave_code code;
-    } failures[] = {{EIO, CONCLAVE_IO}, {ENOSPC, CONCLAVE_DISK_FULL}};
-    for (size_t i = 0; i < 2; i++) {
-        struct log *log = open_log();
-        assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
-        disk_faults_arm(1, failures[i].error);
-        assert_int_equal(append_pages(log, 6, 5), failures[i].code);
-        assert_true(disk_faults_hit());
-        assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
-        assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
-        assert_int_equal(log_save_identity(log, slice_of_text("me")), CONCLAVE_IO);
-        expect_pages(log, 5);
-        log_close(log);
-        log = open_log();
-        expect_pages(log, 5);
-        assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
-        assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK); /* as at first */
-        log_close(log);
-    }
+    struct log *log = open_log();
+    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    disk_faults_arm(1, EIO);
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_true(disk_faults_hit());
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
+    assert_int_equal(log_save_identity(log, slice_of_text("me")), CONCLAVE_IO);
+    expect_pages(log, 5);
+    log_close(log);
+    log = open_log();
+    expect_pages(log, 5);
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    log_close(log);
+}
+
+/* A frame that found no room: the same one is stored once there is some. */
+static void test_disk_full(void **state)
+{
+    (void)state;
+    struct log *log = open_log();
+    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    disk_faults_arm(1, ENOSPC);
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_DISK_FULL);
+    assert_true(disk_faults_hit());
+    assert_true(log_full(log));
+    expect_pages(log, 5);
+    assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    assert_false(log_full(log));
+    expect_pages(log, 10);
+    log_close(log);
+    log = open_log();
+    expect_pages(log, 10);
+    log_close(log);
+}
+
+/* LMDB finds no room: what was appended is as durable in the journal, and more can be appended;
+ * the log says that the disk is full until there is room again. */
+static void test_disk_full_below(void **state)
+{
+    (void)state;
+    struct log *log = open_log();
+    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    disk_faults_arm(1, ENOSPC); /* with what it wants to have ahead, */
+    assert_int_equal(log_journal_drain(log), CONCLAVE_OK);
+    assert_true(disk_faults_hit());
+    assert_false(log_full(log)); /* it does without */
+    log_close(log);
+    log = open_log();
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    disk_faults_arm_all(ENOSPC);
+    assert_int_equal(log_journal_drain(log), CONCLAVE_DISK_FULL);
+    disk_faults_arm(0, 0);
+    assert_true(log_full(log));
+    expect_pages(log, 10);
+    assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
+    assert_true(log_full(log)); /* votes have a room of their own */
+    assert_int_equal(append_pages(log, 11, 2), CONCLAVE_OK);
+    assert_int_equal(log_journal_drain(log), CONCLAVE_OK);
+    assert_false(log_full(log));
+    expect_pages(log, 12);
+    log_close(log);
+    log = open_log();
+    expect_pages(log, 12);
+    log_close(log);
 }
 
 /* A vote that could not be saved, or a round of draining that failed, ends the appends too. */
@@ -439,6 +484,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_laps, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_idle, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_poisoned, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(test_disk_full, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(test_disk_full_below, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_poisoned_below, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_drain_without_memory, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_log_without_journal, make_scratch, remove_scratch),

@@ -1,5 +1,6 @@
 /* The LMDB twin of log.h: the contract with writes that fail, growth, the lock, and damaged files.
  */
+#include <conclave/limits.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -208,27 +209,88 @@ static void test_every_write_is_synced(void **state)
 static void test_poisoned(void **state)
 {
     (void)state;
-    static const struct {
-        int error;
-        enum conclave_code code;
-    } failures[] = {{EIO, CONCLAVE_IO}, {ENOSPC, CONCLAVE_DISK_FULL}};
-    for (size_t i = 0; i < 2; i++) {
+    struct log *log = open_log(0);
+    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    disk_faults_arm(1, EIO);
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_true(disk_faults_hit());
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
+    assert_int_equal(log_save_identity(log, slice_of_text("me")), CONCLAVE_IO);
+    expect_pages(log, 5);
+    log_close(log);
+    log = open_log(0);
+    expect_pages(log, 5);
+    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    log_close(log);
+}
+
+/* Whichever call finds the disk full: nothing is stored, and the same append is, once there is
+ * room; or, when it was the last page of a commit, never in this process, but after it. */
+static void test_disk_full(void **state)
+{
+    (void)state;
+    unsigned stored_later = 0;
+    uint64_t n = 1;
+    for (; n < 100; n++) {
         struct log *log = open_log(0);
         assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
-        disk_faults_arm(1, failures[i].error);
-        assert_int_equal(append_pages(log, 6, 5), failures[i].code);
-        assert_true(disk_faults_hit());
-        assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
-        assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
-        assert_int_equal(log_save_identity(log, slice_of_text("me")), CONCLAVE_IO);
-        expect_pages(log, 5);
+        assert_false(log_full(log));
+        disk_faults_arm(n, ENOSPC);
+        /* Large enough that room must be taken for it. */
+        enum conclave_code rv = append_pages(log, 6, 300);
+        bool hit = disk_faults_hit();
+        disk_faults_arm(0, 0);
+        if (!hit) {
+            assert_int_equal(rv, CONCLAVE_OK);
+            log_close(log);
+            break;
+        }
+        if (rv != CONCLAVE_OK) { /* it is: the room that was asked for was more than needed */
+            assert_int_equal(rv, CONCLAVE_DISK_FULL);
+            assert_true(log_full(log));
+            assert_int_equal(log_last_index(log), 5);
+            rv = append_pages(log, 6, 300);
+        }
+        assert_true(rv == CONCLAVE_OK || rv == CONCLAVE_IO);
+        if (rv == CONCLAVE_OK) {
+            stored_later++;
+            assert_false(log_full(log));
+            expect_pages(log, 305);
+            assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
+        }
         log_close(log);
         log = open_log(0);
-        expect_pages(log, 5);
-        assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
-        assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK); /* as at first */
+        assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
         log_close(log);
     }
+    assert_true(n > 4 && n < 100);
+    assert_true(stored_later > 2);
+}
+
+/* Room for terms and votes is there when there is none for entries. */
+static void test_reserve(void **state)
+{
+    (void)state;
+    struct log *log = open_log(0);
+    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    char path[SCRATCH_PATH_BYTES];
+    struct stat before;
+    scratch_join(path, directory, "data.mdb");
+    assert_int_equal(stat(path, &before), 0);
+    /* It is on the disk, behind the end of the file. */
+    assert_true((uint64_t)before.st_blocks * 512 >=
+                (uint64_t)before.st_size + LIMIT_DISK_RESERVE_BYTES);
+    for (uint64_t term = 1; term <= 200; term++) {
+        struct log_vote vote = {term, 1};
+        assert_int_equal(log_save_vote(log, vote), CONCLAVE_OK);
+        assert_int_equal(log_load_vote(log, &vote), CONCLAVE_OK);
+        assert_int_equal(vote.term, term);
+    }
+    struct stat after;
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_blocks, before.st_blocks);
+    log_close(log);
 }
 
 static void test_busy(void **state)
@@ -467,6 +529,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_growth, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_every_write_is_synced, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_poisoned, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(test_disk_full, make_scratch, remove_scratch),
+        cmocka_unit_test_setup_teardown(test_reserve, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_busy, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_process_dies, make_scratch, remove_scratch),
         cmocka_unit_test_setup_teardown(test_open_failures, make_scratch, remove_scratch),
