@@ -25,9 +25,11 @@ struct audit {
     struct audit_polls polls;
     struct audit_seen seen;
     struct audit_replay replay;
-    struct buffer note;  /* the checkpoint that came with the log; empty: none */
-    struct buffer batch; /* scratch */
-    struct slice *items; /* LIMIT_BATCH_COMMANDS of them: scratch */
+    struct checkpoint_nodes nodes; /* whose checkpoints count: those of genesis */
+    struct codec_error no_nodes;   /* why there are none */
+    struct buffer note;            /* the checkpoint that came with the log; empty: none */
+    struct buffer batch;           /* scratch */
+    struct slice *items;           /* LIMIT_BATCH_COMMANDS of them: scratch */
     struct audit_summary summary;
     struct audit_fault fault;
 };
@@ -89,6 +91,9 @@ void audit_summary(const struct audit *audit, struct audit_summary *summary)
     memcpy(summary->cluster_id, audit->cluster_id, sizeof summary->cluster_id);
     summary->leaves = audit->replay.tree.size;
     summary->expected = audit->replay.expect.count;
+    summary->time_ms = audit->replay.time_ms;
+    memcpy(summary->digest, audit->replay.digest, sizeof summary->digest);
+    merkle_root(&audit->replay.tree, &summary->root);
 }
 
 /* --- Faults --- */
@@ -124,15 +129,20 @@ enum conclave_code audit_expect_proven(struct audit *audit, const struct audit_e
     return audit_expect_add(&audit->replay.expect, expected);
 }
 
-/* The keys that sign checkpoints stand in the first command there is. */
-static enum conclave_code take_note(struct audit *audit, uint64_t index, struct slice genesis)
+/* The keys that sign checkpoints stand in the first command there is. Where no checkpoint is to be
+ * checked, it may have none. */
+static enum conclave_code take_nodes(struct audit *audit, uint64_t index, struct slice genesis)
 {
-    struct checkpoint_nodes nodes;
     struct checkpoint_verdict verdict;
     struct codec_error error = {.text = ""};
-    enum conclave_code code = audit_genesis(genesis, &nodes, &error);
+    enum conclave_code code = audit_genesis(genesis, &audit->nodes, &audit->no_nodes);
+    if (audit->note.size == 0) {
+        return code == CONCLAVE_NO_MEMORY ? code : CONCLAVE_OK;
+    }
     if (code == CONCLAVE_OK) {
-        code = audit_checkpoint(buffer_slice(&audit->note), &nodes, &verdict, &error);
+        code = audit_checkpoint(buffer_slice(&audit->note), &audit->nodes, &verdict, &error);
+    } else {
+        error = audit->no_nodes;
     }
     if (code != CONCLAVE_OK) {
         return code == CONCLAVE_NO_MEMORY ? code : fault_at(audit, index, "%s", error.text);
@@ -175,6 +185,32 @@ static enum conclave_code check_tree_end(struct audit *audit)
                     "the log ends with %llu leaves, and %s is %s %llu: something was dropped",
                     (unsigned long long)size, item->name,
                     item->is_leaf ? "about leaf" : "of a tree of", (unsigned long long)item->at);
+}
+
+enum conclave_code audit_covered(struct audit *audit, struct slice note,
+                                 const struct merkle_proof *proof)
+{
+    ASSERT(audit != NULL && proof != NULL && !audit->fault.found);
+    struct checkpoint_verdict verdict;
+    struct codec_error error = audit->no_nodes;
+    struct merkle_hash root;
+    uint64_t size = audit->replay.tree.size;
+    enum conclave_code code = audit->nodes.count == 0
+                                  ? CONCLAVE_NOT_PROVEN
+                                  : audit_checkpoint(note, &audit->nodes, &verdict, &error);
+    if (code != CONCLAVE_OK) {
+        return code == CONCLAVE_NO_MEMORY ? code : fault_at(audit, 0, "%s", error.text);
+    }
+    merkle_root(&audit->replay.tree, &root);
+    if (!merkle_verify_consistency(size, &root, verdict.checkpoint.size, &verdict.checkpoint.root,
+                                   proof)) {
+        return fault_at(audit, audit->summary.last_index,
+                        "the proof does not lead from the root of these %llu leaves to that of the "
+                        "checkpoint of %llu that came with them",
+                        (unsigned long long)size, (unsigned long long)verdict.checkpoint.size);
+    }
+    audit->summary.final_size = size;
+    return CONCLAVE_OK;
 }
 
 /* --- Commands --- */
@@ -421,8 +457,8 @@ enum conclave_code audit_entry(struct audit *audit, const struct audit_entry *en
         return CONCLAVE_OK;
     }
     enum conclave_code code = CONCLAVE_OK;
-    if (audit->note.size > 0 && !audit->has_cluster && entry->command_count > 0) {
-        code = take_note(audit, entry->index, entry->commands[0].bytes);
+    if (!audit->has_cluster && entry->command_count > 0) {
+        code = take_nodes(audit, entry->index, entry->commands[0].bytes);
     }
     if (code == CONCLAVE_OK) {
         code = replay_batch(audit, entry);

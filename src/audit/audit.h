@@ -59,8 +59,11 @@ struct audit_summary {
     uint64_t polls, questions, decisions;
     uint64_t last_index;
     uint64_t leaves;     /* of the tree that follows from the log */
-    uint64_t final_size; /* leaves of the checkpoint that came with it; 0: there was none */
+    uint64_t final_size; /* leaves that a checkpoint which came with it covers; 0: there was none */
     uint64_t expected;   /* leaves and roots that it was held against */
+    uint64_t time_ms;    /* log time at its end */
+    uint8_t digest[16];  /* of the state that it leads to, as nodes tell it (cluster.get) */
+    struct merkle_hash root; /* of the tree */
 };
 
 /* `cluster_id` (16 bytes) is the cluster whose log it should be, or NULL: whatever its genesis
@@ -80,6 +83,11 @@ enum conclave_code audit_expect_proven(struct audit *audit, const struct audit_e
 enum conclave_code audit_entry(struct audit *audit, const struct audit_entry *entry) MUST_USE;
 enum conclave_code audit_decision(struct audit *audit, const struct audit_published *published)
     MUST_USE;
+
+/* A final checkpoint of a longer log than this one, and the proof that this one is its beginning:
+ * after the last entry. */
+enum conclave_code audit_covered(struct audit *audit, struct slice note,
+                                 const struct merkle_proof *proof) MUST_USE;
 
 /* Every question that was decided must have been published, once. */
 enum conclave_code audit_finish(struct audit *audit) MUST_USE;

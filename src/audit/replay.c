@@ -18,6 +18,7 @@ enum conclave_code audit_replay_open(struct audit_replay *replay)
 {
     *replay = (struct audit_replay){0};
     buffer_init(&replay->leaf, LEAF_BYTES_MAX);
+    tree_append_open(&replay->append);
     return kv_memory_open(&replay->kv);
 }
 
@@ -27,6 +28,7 @@ void audit_replay_close(struct audit_replay *replay)
     replay->kv = NULL;
     audit_expect_close(&replay->expect);
     buffer_close(&replay->leaf);
+    tree_append_close(&replay->append);
 }
 
 /* --- Leaves --- */
@@ -52,10 +54,13 @@ static void append_leaf(struct replaying *replaying, uint32_t position)
 static void on_begin(void *context, uint64_t time_ms, const struct batch *batch)
 {
     struct replaying *replaying = context;
-    struct buffer *leaf = &replaying->replay->leaf;
     replaying->time_ms = time_ms;
     replaying->batch = batch;
+    struct audit_replay *replay = replaying->replay;
+    tree_append_begin(&replay->append, &replay->kept, replaying->index, time_ms);
     if (batch->close_count > 0) {
+        struct buffer *leaf = &replay->leaf;
+        tree_append_closing(&replay->append, batch->closes, batch->close_count);
         buffer_clear(leaf);
         leaf_write_closing(leaf, replaying->index, time_ms, batch->closes, batch->close_count);
         append_leaf(replaying, UINT32_MAX);
@@ -88,6 +93,7 @@ static void on_reply(void *context, const struct model_decided *decided)
         replaying->failure = code;
         return;
     }
+    tree_append_command(&replaying->replay->append, &leaf, decided->reply);
     auth_sha256(decided->reply, reply);
     buffer_clear(buffer);
     leaf_write(buffer, &leaf);
@@ -107,8 +113,18 @@ static enum conclave_code apply(struct audit_replay *replay, struct kv_transacti
 {
     struct replaying replaying = {.replay = replay, .index = index};
     const struct model_sink sink = {&replaying, on_begin, on_reply, ignore_event};
-    enum conclave_code code = model_apply(transaction, index, batch, &sink);
+    struct kv_digest digest;
+    enum conclave_code code = kv_digest_open(&digest, transaction, replay->digest);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    code = model_apply(&digest.base, index, batch, &sink);
     code = code == CONCLAVE_OK ? replaying.failure : code;
+    if (code == CONCLAVE_OK) {
+        code = tree_append_finish(&replay->append, &digest.base);
+    }
+    kv_digest_value(&digest, replay->digest);
+    kv_digest_close(&digest);
     replay->command_count = 0;
     if (code == CONCLAVE_OK) {
         code = model_codes(transaction, index, replay->codes, LIMIT_BATCH_COMMANDS,

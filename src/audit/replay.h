@@ -1,7 +1,8 @@
 /* The same log through the same state machine: what every node must have answered. Next to the
  * auditor's own count this is the other half: it finds an accepted command that had to be refused,
  * and a refused one that had to be accepted. The leaves of the record follow from it, and with them
- * the tree, which is held against what is expected of it. */
+ * the tree, which is held against what is expected of it; and the digest that the state of every
+ * node had after each entry. */
 #ifndef AUDIT_REPLAY_H
 #define AUDIT_REPLAY_H
 
@@ -9,9 +10,9 @@
 
 #include "audit/expect.h"
 #include "kv/kv.h"
+#include "kv/kv_digest.h"
 #include "record/leaf.h"
-
-#define AUDIT_DIGEST_BYTES 32u
+#include "record/tree.h"
 
 struct audit_replay {
     struct kv *kv; /* owned */
@@ -27,6 +28,9 @@ struct audit_replay {
     uint64_t broken_at;
     uint32_t broken_position; /* of that leaf's command; UINT32_MAX: it is a closing */
     struct buffer leaf;       /* scratch */
+    struct merkle_tree kept;  /* the tree once more, as the nodes keep it in their state */
+    struct tree_append append;
+    uint8_t digest[KV_DIGEST_BYTES]; /* of the state after the last entry */
 };
 
 /* NO_MEMORY. */

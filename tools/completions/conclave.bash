@@ -21,7 +21,7 @@ _conclave() {
     esac
     options=' --endpoint --key --passphrase-fd --ca --cert --cert-key --timeout --json --stale --no-color --quiet --help --version'
     case $path in
-    '') words="key init cluster certs member policy proposal poll vote tally decision ballot request log watch status top import export receipt verify audit witness help version completion" ;;
+    '') words="key init cluster certs member policy proposal poll vote tally decision ballot request log watch status top import export backup receipt verify audit witness help version completion" ;;
     key) words="new show passphrase list" ;;
     key/new) options+=" --passphrase" ;;
     key/show) options+=" --public" ;;
@@ -74,6 +74,9 @@ _conclave() {
     import) words="minutes" ;;
     import/minutes) options+=" --class --keys" ;;
     export) options+=" --format --out --from --to" ;;
+    backup) words="save inspect verify" ;;
+    backup/save) options+=" --force" ;;
+    backup/verify) options+=" --cluster" ;;
     receipt) options+=" --index --position --request --pending --out --cluster" ;;
     verify) options+=" --export --cluster --public-key" ;;
     audit) options+=" --receipts --cluster" ;;

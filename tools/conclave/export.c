@@ -20,24 +20,7 @@
 #include "codec/writer.h"
 #include "commands.h"
 #include "convert.h"
-#include "entry.h"
-#include "format.h"
-#include "session.h"
-
-struct export
-{
-    FILE *file;
-    bool msgpack;
-    uint64_t from, to;
-    uint64_t entries, commands, decisions;
-};
-
-static void write_json_entry(struct export *export, json_t *entry)
-{
-    entry_expand(entry);
-    const struct output line = {.file = export->file, .error = stderr};
-    output_json_line(&line, "entry", json_incref(entry));
-}
+#include "export_lines.h"
 
 /* One page as the node sent it: the items go out as they came in. Nonzero: the exit status. */
 static int export_msgpack_page(struct cli *cli, struct export *export, bool *more)
@@ -94,31 +77,6 @@ static int export_msgpack_page(struct cli *cli, struct export *export, bool *mor
     return 0;
 }
 
-static int export_json_page(struct cli *cli, struct export *export, bool *more)
-{
-    int status;
-    json_t *page = entry_page(cli, export->from, LIMIT_PAGE_ITEMS, &status);
-    if (page == NULL) {
-        return status;
-    }
-    const json_t *items = json_object_get(page, "items");
-    *more = convert_bool(page, "more") && json_array_size(items) > 0;
-    for (size_t i = 0; i < json_array_size(items); i++) {
-        json_t *entry = json_array_get(items, i);
-        uint64_t index = convert_u64(entry, "index");
-        if (index > export->to) {
-            *more = false;
-            break;
-        }
-        write_json_entry(export, entry);
-        export->from = index + 1;
-        export->entries++;
-        export->commands += json_array_size(json_object_get(entry, "commands"));
-    }
-    json_decref(page);
-    return 0;
-}
-
 static int write_head(struct cli *cli, const struct export *export)
 {
     int status;
@@ -135,66 +93,6 @@ static int write_head(struct cli *cli, const struct export *export)
     return 0;
 }
 
-/* What the nodes have signed of this log: fetched first, so that the entries reach as far. */
-static int write_checkpoint(struct cli *cli, const struct export *export)
-{
-    int status;
-    json_t *checkpoint = session_query(cli, "record.checkpoint", NULL, &status);
-    if (checkpoint == NULL) {
-        return status;
-    }
-    if (!convert_is_null(checkpoint, "note")) {
-        const struct output line = {.file = export->file, .error = stderr};
-        output_json_line(&line, "checkpoint",
-                         json_pack("{s:s, s:s}", "size", convert_text(checkpoint, "final"), "note",
-                                   convert_text(checkpoint, "note")));
-    }
-    json_decref(checkpoint);
-    return 0;
-}
-
-/* The decisions of the entries from `first` on that were written. */
-static int write_decisions(struct cli *cli, struct export *export, uint64_t first)
-{
-    char after[2 * LIMIT_ID_BYTES + 2] = "";
-    bool more = true;
-    while (more) {
-        struct body params;
-        int status;
-        body_init(&params);
-        body_text(&params, "after", after[0] == '\0' ? NULL : after);
-        body_u64(&params, "limit", LIMIT_PAGE_ITEMS);
-        json_t *page = session_query(cli, "decision.list", &params, &status);
-        if (page == NULL) {
-            return status;
-        }
-        const json_t *items = json_object_get(page, "items");
-        more = convert_bool(page, "more") && json_array_size(items) > 0;
-        for (size_t i = 0; i < json_array_size(items); i++) {
-            json_t *decision = json_array_get(items, i);
-            uint64_t index = convert_u64(decision, "index");
-            snprintf(after, sizeof after, "%s", convert_text(decision, "id"));
-            if (index >= first && index < export->from) {
-                const struct output line = {.file = export->file, .error = stderr};
-                output_json_line(&line, "decision", json_incref(decision));
-                export->decisions++;
-            }
-        }
-        json_decref(page);
-    }
-    return 0;
-}
-
-static void write_end(const struct export *export)
-{
-    const struct output line = {.file = export->file, .error = stderr};
-    output_json_line(&line, "end",
-                     json_pack("{s:o, s:o, s:o}", "entries",
-                               json_sprintf("%" PRIu64, export->entries), "commands",
-                               json_sprintf("%" PRIu64, export->commands), "decisions",
-                               json_sprintf("%" PRIu64, export->decisions)));
-}
-
 static int write_all(struct cli *cli, struct export *export)
 {
     uint64_t first = export->from;
@@ -203,27 +101,23 @@ static int write_all(struct cli *cli, struct export *export)
         status = write_head(cli, export);
     }
     if (status == 0 && !export->msgpack && export->from == 1 && export->to == UINT64_MAX) {
-        status = write_checkpoint(cli, export);
+        status = export_checkpoint(cli, export);
     }
     bool more = true;
     while (status == 0 && more) {
         status = export->msgpack ? export_msgpack_page(cli, export, &more)
-                                 : export_json_page(cli, export, &more);
+                                 : export_entries(cli, export, &more);
         if (status == 0 && ferror(export->file)) {
             status = cli_error(cli, CONCLAVE_IO, "", "the output could not be written");
         }
-        if (cli->output.error_terminal && export->file != stdout && !cli->output.quiet) {
-            fprintf(cli->output.error, "\r%" PRIu64 " entries", export->entries);
-        }
+        export_show_progress(cli, export);
     }
-    if (cli->output.error_terminal && export->file != stdout && !cli->output.quiet) {
-        fprintf(cli->output.error, "\r\033[K");
+    export_end_progress(cli);
+    if (status == 0 && !export->msgpack) {
+        status = export_decisions(cli, export, first);
     }
     if (status == 0 && !export->msgpack) {
-        status = write_decisions(cli, export, first);
-    }
-    if (status == 0 && !export->msgpack) {
-        write_end(export);
+        export_end(export);
         if (ferror(export->file)) {
             status = cli_error(cli, CONCLAVE_IO, "", "the output could not be written");
         }

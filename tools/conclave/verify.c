@@ -18,12 +18,15 @@ static int run_verify(struct cli *cli)
     if (status != 0) {
         return status;
     }
-    return path != NULL ? verify_export(cli, path, given ? cluster_id : NULL)
+    const struct verify_wish wish = {.path = path, .cluster_id = given ? cluster_id : NULL};
+    return path != NULL ? verify_export(cli, &wish)
                         : verify_receipts(cli, given ? cluster_id : NULL);
 }
 
 static const struct args_option verify_options[] = {
-    {.name = "export", .argument = "FILE", .help = "A whole log, as `conclave export` writes it"},
+    {.name = "export",
+     .argument = "FILE",
+     .help = "A whole log, as `conclave export` or `conclave backup save` writes it"},
     {.name = "cluster",
      .argument = "ID",
      .help = "The cluster that it must be of, 32 hex digits (CONCLAVE_CLUSTER; default: the one "

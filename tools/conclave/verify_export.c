@@ -1,7 +1,8 @@
 /* Lines of JSON into the auditor (src/audit), which says what is wrong first.
  *
  * The happy path is: head line -> checkpoint line (or none) -> entry lines in order -> decision
- * lines -> end line. The failure modes are: a line that is no JSON or lacks something (said with
+ * lines -> end line; in a backup a proof line (or none) before the end line, and the checksum
+ * after it. The failure modes are: a line that is no JSON or lacks something (said with
  * file and line), a file that ends before its end line (cut off), and whatever the auditor finds
  * (said with the log index). */
 #include "verify_export.h"
@@ -13,8 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "audit/audit.h"
 #include "audit/receipt.h"
+#include "backup_file.h"
 #include "base/memory.h"
 #include "convert.h"
 #include "format.h"
@@ -28,11 +29,14 @@ enum expected {
     EXPECT_CHECKPOINT, /* or an entry */
     EXPECT_ENTRY,      /* or a decision, or the end */
     EXPECT_DECISION,
+    EXPECT_END,      /* a proof was read */
+    EXPECT_CHECKSUM, /* of a backup */
     EXPECT_NOTHING
 };
 
 struct verify {
     struct cli *cli;
+    const struct verify_wish *wish;
     const char *path;
     FILE *file;
     uint64_t line, bytes, size;
@@ -41,7 +45,10 @@ struct verify {
     struct buffer commands; /* the bytes of an entry's commands, one after the other */
     struct slice closes[LIMIT_OPEN_POLLS];
     struct audit_command items[LIMIT_BATCH_COMMANDS];
-    uint64_t entries_said;
+    bool backup;
+    char digest[33];    /* that its node had, in a backup */
+    uint64_t last_said; /* index that it goes up to, in a backup */
+    struct backup_hash hash;
 };
 
 static int bad_line(struct verify *verify, const char *what)
@@ -170,6 +177,8 @@ static int take_decision(struct verify *verify, const json_t *json)
 static int take_head(struct verify *verify, const json_t *json)
 {
     verify->expected = EXPECT_CHECKPOINT;
+    verify->last_said = convert_u64(json, "to");
+    snprintf(verify->digest, sizeof verify->digest, "%s", convert_text(json, "digest"));
     if (convert_u64(json, "from") != 1) {
         return bad_line(verify, "the export does not start with the first entry of the log");
     }
@@ -183,16 +192,65 @@ static int take_checkpoint(struct verify *verify, const json_t *json)
                     audit_expect_note(verify->audit, slice_of_text(convert_text(json, "note"))));
 }
 
+/* What the first line of a backup says, against what its entries make. */
+static int check_backup(struct verify *verify, const struct audit_summary *summary)
+{
+    char *digest = convert_hex(slice_of(summary->digest, sizeof summary->digest));
+    bool same = digest != NULL && strcmp(digest, verify->digest) == 0;
+    memory_free(digest);
+    if (verify->last_said != summary->last_index) {
+        return bad_line(verify, "the backup ends at another entry than its first line says");
+    }
+    return same ? 0
+                : cli_error(verify->cli, CONCLAVE_NOT_PROVEN,
+                            "back it up again from another node, and compare the digests of the "
+                            "nodes (conclave status --json)",
+                            "%s: its entries do not lead to the state that the node had, by its "
+                            "digest",
+                            verify->path);
+}
+
 static int take_end(struct verify *verify, const json_t *json)
 {
-    verify->expected = EXPECT_NOTHING;
-    verify->entries_said = convert_u64(json, "entries");
+    verify->expected = verify->backup ? EXPECT_CHECKSUM : EXPECT_NOTHING;
     struct audit_summary summary;
     audit_summary(verify->audit, &summary);
-    if (verify->entries_said != summary.entries) {
+    if (convert_u64(json, "entries") != summary.entries) {
         return bad_line(verify, "the end line counts other entries than there are");
     }
-    return conclude(verify, audit_finish(verify->audit));
+    int status = conclude(verify, audit_finish(verify->audit));
+    return status == 0 && verify->backup ? check_backup(verify, &summary) : status;
+}
+
+/* The log went on when this was saved: a checkpoint of later, which covers all that is here. */
+static int take_proof(struct verify *verify, const json_t *json)
+{
+    verify->expected = EXPECT_END;
+    const json_t *hashes = json_object_get(json, "hashes");
+    struct merkle_proof proof = {.count = (unsigned)json_array_size(hashes)};
+    if (!json_is_array(hashes) || json_array_size(hashes) > MERKLE_PROOF_HASHES) {
+        return bad_line(verify, "\"hashes\" is no proof");
+    }
+    for (unsigned i = 0; i < proof.count; i++) {
+        if (!convert_hex_parse(convert_item_text(hashes, i), proof.hashes[i].bytes,
+                               MERKLE_HASH_BYTES)) {
+            return bad_line(verify, "\"hashes\" is no proof");
+        }
+    }
+    return conclude(
+        verify, audit_covered(verify->audit, slice_of_text(convert_text(json, "note")), &proof));
+}
+
+/* The last line of a backup, byte for byte. */
+static int take_checksum(struct verify *verify, const char *text, size_t size)
+{
+    char expected[BACKUP_CHECKSUM_LINE_BYTES];
+    verify->expected = EXPECT_NOTHING;
+    backup_hash_line(&verify->hash, expected);
+    return slice_is_text(slice_of(text, size), expected)
+               ? 0
+               : bad_line(verify, "the backup is damaged: this line is not the checksum of the "
+                                  "bytes before it");
 }
 
 static int take_line(struct verify *verify, const json_t *json)
@@ -200,7 +258,8 @@ static int take_line(struct verify *verify, const json_t *json)
     const char *schema = convert_text(json, "schema");
     bool is_entry = strcmp(schema, "conclave.entry.v1") == 0;
     if (verify->expected == EXPECT_HEAD) {
-        return strcmp(schema, "conclave.export.v1") == 0
+        verify->backup = strcmp(schema, BACKUP_HEAD_SCHEMA) == 0;
+        return verify->backup || strcmp(schema, "conclave.export.v1") == 0
                    ? take_head(verify, json)
                    : bad_line(verify, "this is no export: the first line is not its head");
     }
@@ -211,11 +270,16 @@ static int take_line(struct verify *verify, const json_t *json)
         verify->expected = EXPECT_ENTRY;
         return take_entry(verify, json);
     }
-    if (strcmp(schema, "conclave.decision.v1") == 0 && verify->expected != EXPECT_NOTHING) {
+    bool may_end = verify->expected >= EXPECT_CHECKPOINT && verify->expected <= EXPECT_END;
+    if (strcmp(schema, "conclave.decision.v1") == 0 && may_end && verify->expected != EXPECT_END) {
         verify->expected = EXPECT_DECISION;
         return take_decision(verify, json);
     }
-    if (strcmp(schema, "conclave.end.v1") == 0 && verify->expected != EXPECT_NOTHING) {
+    if (strcmp(schema, "conclave.proof.v1") == 0 && verify->backup && may_end &&
+        verify->expected != EXPECT_END) {
+        return take_proof(verify, json);
+    }
+    if (strcmp(schema, "conclave.end.v1") == 0 && may_end) {
         return take_end(verify, json);
     }
     return bad_line(verify, "a line that has no place here");
@@ -238,6 +302,21 @@ static void show_progress(const struct verify *verify)
     fprintf(output->error, "line %" PRIu64, verify->line);
 }
 
+static int read_line(struct verify *verify, const char *text, size_t size)
+{
+    json_error_t error;
+    verify->line++;
+    verify->bytes += size;
+    if (verify->expected == EXPECT_CHECKSUM) {
+        return take_checksum(verify, text, size);
+    }
+    backup_hash_add(&verify->hash, text, size);
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    int status = json == NULL ? bad_line(verify, error.text) : take_line(verify, json);
+    json_decref(json);
+    return status;
+}
+
 static int read_lines(struct verify *verify)
 {
     char *text = NULL;
@@ -246,12 +325,7 @@ static int read_lines(struct verify *verify)
     int status = 0;
     errno = 0;
     while (status == 0 && (size = getline(&text, &capacity, verify->file)) >= 0) {
-        json_error_t error;
-        verify->line++;
-        verify->bytes += (uint64_t)size;
-        json_t *json = json_loadb(text, (size_t)size, JSON_REJECT_DUPLICATES, &error);
-        status = json == NULL ? bad_line(verify, error.text) : take_line(verify, json);
-        json_decref(json);
+        status = read_line(verify, text, (size_t)size);
         show_progress(verify);
     }
     if (verify->cli->output.error_terminal && !verify->cli->output.quiet) {
@@ -271,7 +345,7 @@ static int read_lines(struct verify *verify)
 static void print_tree(const struct verify *verify, const struct audit_summary *summary)
 {
     const struct output *output = &verify->cli->output;
-    size_t receipts = verify->cli->args.word_count;
+    size_t receipts = verify->cli->args.word_count - verify->wish->first_receipt;
     if (summary->final_size > 0) {
         output_print(output, OUTPUT_PLAIN,
                      "  %" PRIu64 " leaves; with %" PRIu64
@@ -342,7 +416,8 @@ static int print_summary(struct verify *verify)
                               json_sprintf("%" PRIu64, summary.decisions), "leaves",
                               json_sprintf("%" PRIu64, summary.leaves), "final",
                               json_sprintf("%" PRIu64, summary.final_size), "receipts",
-                              json_sprintf("%zu", verify->cli->args.word_count)));
+                              json_sprintf("%zu", verify->cli->args.word_count -
+                                                      verify->wish->first_receipt)));
     } else if (!output->quiet) {
         output_print(output, OUTPUT_GOOD, "verified");
         output_print(output, OUTPUT_PLAIN, "  %s, cluster %s\n", verify->path,
@@ -378,21 +453,24 @@ static int open_file(struct verify *verify)
     return 0;
 }
 
-int verify_export(struct cli *cli, const char *path, const uint8_t *cluster_id)
+int verify_export(struct cli *cli, const struct verify_wish *wish)
 {
+    ASSERT(cli != NULL && wish != NULL && cli->args.word_count >= wish->first_receipt);
     struct verify *verify = memory_allocate_zeroed(1, sizeof *verify);
     if (verify == NULL) {
         return cli_error(cli, CONCLAVE_NO_MEMORY, NULL, "no memory");
     }
     verify->cli = cli;
-    verify->path = path;
+    verify->wish = wish;
+    verify->path = wish->path;
+    backup_hash_begin(&verify->hash);
     buffer_init(&verify->commands, 2 * LIMIT_BATCH_BYTES);
     int status = open_file(verify);
     if (status == 0) {
-        status = conclude(verify, audit_open(cluster_id, &verify->audit));
+        status = conclude(verify, audit_open(wish->cluster_id, &verify->audit));
     }
-    for (size_t i = 0; status == 0 && i < cli->args.word_count; i++) {
-        status = expect_receipt(verify, args_word(&cli->args, i), cluster_id);
+    for (size_t i = wish->first_receipt; status == 0 && i < cli->args.word_count; i++) {
+        status = expect_receipt(verify, args_word(&cli->args, i), wish->cluster_id);
     }
     if (status == 0) {
         status = read_lines(verify);

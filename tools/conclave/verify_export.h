@@ -4,9 +4,16 @@
 
 #include "cli.h"
 
-/* Reads the file ("-": standard input), holds it against the rules and against the receipts that
- * are named as words, prints what was found, and returns the exit status. `cluster_id`: 16 bytes
- * that its genesis must have, or NULL. */
-int verify_export(struct cli *cli, const char *path, const uint8_t *cluster_id) MUST_USE;
+#include "audit/audit.h"
+
+struct verify_wish {
+    const char *path;          /* "-": standard input */
+    const uint8_t *cluster_id; /* 16 bytes: the cluster it must be of; NULL: any */
+    size_t first_receipt;      /* the words from this one on name receipts */
+};
+
+/* Reads an export or a backup, holds it against the rules and against the receipts, prints what was
+ * found, and returns the exit status. */
+int verify_export(struct cli *cli, const struct verify_wish *wish) MUST_USE;
 
 #endif
