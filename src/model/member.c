@@ -136,6 +136,20 @@ enum conclave_code member_load_copy(struct kv_transaction *transaction, uint32_t
     return copy->status == CONCLAVE_OK ? member_decode(buffer_slice(copy), member) : copy->status;
 }
 
+enum conclave_code member_named(struct model_context *context, struct slice id, struct buffer *copy,
+                                struct member *member)
+{
+    uint32_t number;
+    bool key_changed;
+    enum conclave_code code = member_find(context->transaction, id, &number, &key_changed);
+    if (code == CONCLAVE_NOT_FOUND) {
+        return refuse(context, CONCLAVE_UNKNOWN_MEMBER, "there is no member \"%.*s\"",
+                      TEXT_ARGUMENTS(id));
+    }
+    return code == CONCLAVE_OK ? member_load_copy(context->transaction, number, copy, member)
+                               : code;
+}
+
 enum conclave_code member_save_id(struct model_context *context, const struct member *member)
 {
     bool key_changed = member->keys > 1 || member->status == MEMBER_REVOKED;
@@ -440,20 +454,10 @@ enum conclave_code member_apply_update(struct model_context *context, const stru
     if (code != CONCLAVE_OK) {
         return code;
     }
-    uint32_t number;
-    bool key_changed;
-    code = member_find(context->transaction, body.id, &number, &key_changed);
-    if (code == CONCLAVE_NOT_FOUND) {
-        return refuse(context, CONCLAVE_UNKNOWN_MEMBER, "there is no member \"%.*s\"",
-                      TEXT_ARGUMENTS(body.id));
-    }
-    if (code != CONCLAVE_OK) {
-        return code;
-    }
     struct buffer record;
     buffer_init(&record, KV_VALUE_BYTES);
     struct member before;
-    code = member_load_copy(context->transaction, number, &record, &before);
+    code = member_named(context, body.id, &record, &before);
     if (code == CONCLAVE_OK) {
         code = update_member(context, &body, &before);
     }

@@ -60,6 +60,10 @@ enum conclave_code member_load(struct kv_transaction *transaction, uint32_t numb
 enum conclave_code member_load_copy(struct kv_transaction *transaction, uint32_t number,
                                     struct buffer *copy, struct member *member) MUST_USE;
 
+/* The same, of the member with this id. Refused with UNKNOWN_MEMBER when there is none. */
+enum conclave_code member_named(struct model_context *context, struct slice id, struct buffer *copy,
+                                struct member *member) MUST_USE;
+
 /* Writes its record. No slice of `member` may be the store's. */
 enum conclave_code member_save(struct model_context *context, const struct member *member) MUST_USE;
 

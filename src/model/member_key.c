@@ -202,20 +202,10 @@ enum conclave_code member_apply_revoke(struct model_context *context, const stru
     if (code != CONCLAVE_OK) {
         return code;
     }
-    uint32_t number;
-    bool key_changed;
-    code = member_find(context->transaction, body.id, &number, &key_changed);
-    if (code == CONCLAVE_NOT_FOUND) {
-        return refuse(context, CONCLAVE_UNKNOWN_MEMBER, "there is no member \"%.*s\"",
-                      TEXT_ARGUMENTS(body.id));
-    }
-    if (code != CONCLAVE_OK) {
-        return code;
-    }
     struct buffer record;
     buffer_init(&record, KV_VALUE_BYTES);
     struct member before;
-    code = member_load_copy(context->transaction, number, &record, &before);
+    code = member_named(context, body.id, &record, &before);
     if (code == CONCLAVE_OK) {
         code = revoke(context, &before, &body);
     }
