@@ -2,10 +2,12 @@
 # A run that is cut off leaves nothing behind, neither by kill -9 nor by Ctrl-C, and two side by side do not know of each other.
 set -euo pipefail
 
+# shellcheck source=tests/process/support/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../process/support/check.sh"
+
 directory=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 scratch=$(mktemp -d)
 export TMPDIR=$scratch
-failures=0
 runs=()
 
 finish() {
@@ -16,17 +18,6 @@ finish() {
     rm -rf "$scratch"
 }
 trap finish EXIT
-
-check() { # WHAT, then a command that must succeed
-    local what=$1
-    shift
-    if "$@"; then
-        printf 'ok - %s\n' "$what"
-    else
-        printf 'not ok - %s\n' "$what"
-        failures=$((failures + 1))
-    fi
-}
 
 # Processes of a run have its directory in their command line or their working files.
 processes() {

@@ -3,11 +3,13 @@
 # its signals do. Needs conclave (for the genesis file) and conclaved in CONCLAVE_BIN_DIR.
 set -euo pipefail
 
+# shellcheck source=tests/process/support/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
+
 bin=${CONCLAVE_BIN_DIR:?where the programs are}
 directory=$(mktemp -d)
 base=$((20000 + RANDOM % 10000))
 pids=()
-failures=0
 unset CONCLAVE_ENDPOINTS CONCLAVE_KEY NOTIFY_SOCKET
 
 finish() {
@@ -18,17 +20,6 @@ finish() {
     rm -rf "$directory"
 }
 trap finish EXIT
-
-check() { # WHAT, then a command that must succeed
-    local what=$1
-    shift
-    if "$@"; then
-        printf 'ok - %s\n' "$what"
-    else
-        printf 'not ok - %s\n' "$what"
-        failures=$((failures + 1))
-    fi
-}
 
 # Runs conclaved to its end: its exit status in $status, standard error in $line.
 run() {

@@ -3,11 +3,13 @@
 # whose reads are for members. One node, the command line, and wrong input too.
 set -euo pipefail
 
+# shellcheck source=tests/process/support/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
+
 bin=${CONCLAVE_BIN_DIR:?where the programs are}
 directory=$(mktemp -d)
 base=$((21000 + RANDOM % 9000))
 node=
-failures=0
 unset CONCLAVE_ENDPOINTS CONCLAVE_KEY NOTIFY_SOCKET
 export HOME=$directory XDG_CONFIG_HOME=$directory/config
 
@@ -16,17 +18,6 @@ finish() {
     rm -rf "$directory"
 }
 trap finish EXIT
-
-check() { # WHAT, then a command that must succeed
-    local what=$1
-    shift
-    if "$@"; then
-        printf 'ok - %s\n' "$what"
-    else
-        printf 'not ok - %s\n' "$what"
-        failures=$((failures + 1))
-    fi
-}
 
 # Runs the command line as NAME (whose key is NAME.key): exit status in $status, what it printed in $out and $err.
 as() {

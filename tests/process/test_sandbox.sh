@@ -5,6 +5,9 @@
 # shellcheck disable=SC2317 # functions are called by `check`
 set -euo pipefail
 
+# shellcheck source=tests/process/support/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
+
 source_dir=${CONCLAVE_SOURCE_DIR:?where the repository is}
 bin=${CONCLAVE_BIN_DIR:?where the programs are}
 unset CONCLAVE_ENDPOINTS CONCLAVE_KEY NOTIFY_SOCKET
@@ -14,7 +17,6 @@ done
 work=$(mktemp -d)
 chmod 755 "$work"
 base=$((22000 + RANDOM % 8000))
-failures=0
 as=()
 cluster() { "${as[@]}" env HOME="$work/home" CONCLAVE_BIN_DIR="$work/bin" "$work/cluster/local" --dir "$work/home/cluster" --port "$base" "$@"; }
 finish() {
@@ -22,17 +24,6 @@ finish() {
     rm -rf "$work"
 }
 trap finish EXIT
-
-check() { # WHAT, then a command that must succeed
-    local what=$1
-    shift
-    if "$@"; then
-        printf 'ok - %s\n' "$what"
-    else
-        printf 'not ok - %s\n' "$what"
-        failures=$((failures + 1))
-    fi
-}
 
 # --- the unit, by systemd's own measure ---
 

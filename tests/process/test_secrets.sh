@@ -5,12 +5,14 @@
 # shellcheck disable=SC2317 # functions are called by `check`
 set -euo pipefail
 
+# shellcheck source=tests/process/support/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
+
 bin=${CONCLAVE_BIN_DIR:?where the programs are}
 directory=$(mktemp -d)
 chmod 755 "$directory"
 base=$((20500 + RANDOM % 9000))
 node=
-failures=0
 unset CONCLAVE_ENDPOINTS CONCLAVE_KEY NOTIFY_SOCKET
 as=()
 if [[ $(id -u) = 0 ]]; then # as a user who is nobody, so that /proc says what others of that user may
@@ -26,17 +28,6 @@ finish() {
     rm -rf "$directory"
 }
 trap finish EXIT
-
-check() { # WHAT, then a command that must succeed
-    local what=$1
-    shift
-    if "$@"; then
-        printf 'ok - %s\n' "$what"
-    else
-        printf 'not ok - %s\n' "$what"
-        failures=$((failures + 1))
-    fi
-}
 
 cd "$directory" # where a core would be
 "${as[@]}" mkdir out

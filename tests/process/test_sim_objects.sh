@@ -2,23 +2,14 @@
 # conclave-sim runs what conclaved runs: every object of the product that the simulator links is one that the daemon links, with the same
 # hash. Only the twins in memory of the two stores are the simulator's own. Read from the linker's maps of both programs.
 set -euo pipefail
+
+# shellcheck source=tests/process/support/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/support/check.sh"
 export LC_ALL=C
 
 cd "${CONCLAVE_BIN_DIR:?where the programs are}"
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
-failures=0
-
-check() { # WHAT, then a command that must succeed
-    local what=$1
-    shift
-    if "$@"; then
-        printf 'ok - %s\n' "$what"
-    else
-        printf 'not ok - %s\n' "$what"
-        failures=$((failures + 1))
-    fi
-}
 
 # `hash archive member` for each object of src/ in a program, from its map.
 objects() {
