@@ -20,10 +20,10 @@
 #include "support/contract_log.h"
 #include "support/disk_faults.h"
 #include "support/journal_files.h"
+#include "support/log_pages.h"
 #include "support/scratch.h"
 
 #define JOURNAL_BYTES ((uint64_t)256 * 1024)
-#define PAGE_BYTES    4000u
 
 static char scratch[SCRATCH_PATH_BYTES];
 static char directory[SCRATCH_PATH_BYTES]; /* of the log, made by it */
@@ -127,41 +127,6 @@ static int teardown(void **state)
     return remove_scratch(state);
 }
 
-static enum conclave_code append_pages(struct log *log, uint64_t first_index, size_t count)
-{
-    static uint8_t data[200][PAGE_BYTES];
-    struct log_entry entries[200];
-    assert_true(count <= 200);
-    for (size_t i = 0; i < count; i++) {
-        memset(data[i], (int)((first_index + i) % 251), PAGE_BYTES);
-        entries[i] = (struct log_entry){.term = first_index + i,
-                                        .type = LOG_ENTRY_COMMAND,
-                                        .data = slice_of(data[i], PAGE_BYTES)};
-    }
-    return log_append(log, first_index, entries, count);
-}
-
-static enum conclave_code expect_page(void *context, uint64_t index, const struct log_entry *entry)
-{
-    uint64_t *count = context;
-    assert_int_equal(entry->term, index);
-    assert_int_equal(entry->data.size, PAGE_BYTES);
-    assert_int_equal(entry->data.data[0], index % 251);
-    assert_int_equal(entry->data.data[PAGE_BYTES - 1], index % 251);
-    ++*count;
-    return CONCLAVE_OK;
-}
-
-static void expect_pages(struct log *log, uint64_t count)
-{
-    uint64_t seen = 0;
-    assert_int_equal(log_last_index(log), count);
-    if (count > 0) {
-        assert_int_equal(log_read(log, 1, count, expect_page, &seen), CONCLAVE_OK);
-    }
-    assert_int_equal(seen, count);
-}
-
 /* Whether the file is the length that was asked for and opened so that a write is durable. */
 static void test_file(void **state)
 {
@@ -195,7 +160,7 @@ static void test_one_write(void **state)
     uint64_t syncs = disk_faults_sync_count();
     for (uint64_t i = 1; i <= 7; i++) { /* less than what is drained */
         disk_faults_arm(2, EIO);
-        assert_int_equal(append_pages(log, i, 1), CONCLAVE_OK);
+        assert_int_equal(log_pages_append(log, i, 1), CONCLAVE_OK);
         assert_false(disk_faults_hit());
     }
     disk_faults_arm(0, 0);
@@ -203,7 +168,7 @@ static void test_one_write(void **state)
     syncs = disk_faults_sync_count();
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
     assert_true(disk_faults_sync_count() > syncs);
-    expect_pages(log, 7);
+    log_pages_expect(log, 7);
     log_close(log);
 }
 
@@ -215,20 +180,20 @@ static void test_laps(void **state)
     uint64_t count = 0;
     for (unsigned i = 0; i < 130; i++) {
         size_t entries = i % 97 == 96 ? 200 : 1 + i * 7 % 13;
-        assert_int_equal(append_pages(log, count + 1, entries), CONCLAVE_OK);
+        assert_int_equal(log_pages_append(log, count + 1, entries), CONCLAVE_OK);
         count += entries;
         if (i % 50 == 0) {
-            expect_pages(log, count);
+            log_pages_expect(log, count);
         }
         if (i % 60 == 59) { /* truncated, mostly below what is still in the journal */
             count = count / 2 + 1;
-            assert_int_equal(append_pages(log, count, 1), CONCLAVE_OK);
+            assert_int_equal(log_pages_append(log, count, 1), CONCLAVE_OK);
         }
     }
-    expect_pages(log, count);
+    log_pages_expect(log, count);
     log_close(log);
     log = open_log();
-    expect_pages(log, count);
+    log_pages_expect(log, count);
     log_close(log);
 }
 
@@ -238,18 +203,18 @@ static void test_idle(void **state)
     (void)state;
     config.idle_ms = 1;
     struct log *log = open_log();
-    assert_int_equal(append_pages(log, 1, 3), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 3), CONCLAVE_OK);
     struct journal_files files;
     uint64_t tries = 0;
     bool there = false;
     do {
         usleep(1000);
         journal_files_load(&files, directory);
-        there = journal_files_tree_has(&files, PAGE_BYTES, 3);
+        there = journal_files_tree_has(&files, LOG_PAGES_BYTES, 3);
         journal_files_free(&files);
     } while (!there && ++tries < 10000);
     assert_true(there);
-    expect_pages(log, 3);
+    log_pages_expect(log, 3);
     log_close(log);
 }
 
@@ -258,18 +223,18 @@ static void test_poisoned(void **state)
 {
     (void)state;
     struct log *log = open_log();
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     disk_faults_arm(1, EIO);
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_IO);
     assert_true(disk_faults_hit());
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_IO);
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
     assert_int_equal(log_save_identity(log, slice_of_text("me")), CONCLAVE_IO);
-    expect_pages(log, 5);
+    log_pages_expect(log, 5);
     log_close(log);
     log = open_log();
-    expect_pages(log, 5);
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    log_pages_expect(log, 5);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_OK);
     log_close(log);
 }
 
@@ -278,19 +243,19 @@ static void test_disk_full(void **state)
 {
     (void)state;
     struct log *log = open_log();
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     disk_faults_arm(1, ENOSPC);
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_DISK_FULL);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_DISK_FULL);
     assert_true(disk_faults_hit());
     assert_true(log_full(log));
-    expect_pages(log, 5);
+    log_pages_expect(log, 5);
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_OK);
     assert_false(log_full(log));
-    expect_pages(log, 10);
+    log_pages_expect(log, 10);
     log_close(log);
     log = open_log();
-    expect_pages(log, 10);
+    log_pages_expect(log, 10);
     log_close(log);
 }
 
@@ -300,28 +265,28 @@ static void test_disk_full_below(void **state)
 {
     (void)state;
     struct log *log = open_log();
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     disk_faults_arm(1, ENOSPC); /* with what it wants to have ahead, */
     assert_int_equal(log_journal_drain(log), CONCLAVE_OK);
     assert_true(disk_faults_hit());
     assert_false(log_full(log)); /* it does without */
     log_close(log);
     log = open_log();
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_OK);
     disk_faults_arm_all(ENOSPC);
     assert_int_equal(log_journal_drain(log), CONCLAVE_DISK_FULL);
     disk_faults_arm(0, 0);
     assert_true(log_full(log));
-    expect_pages(log, 10);
+    log_pages_expect(log, 10);
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
     assert_true(log_full(log)); /* votes have a room of their own */
-    assert_int_equal(append_pages(log, 11, 2), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 11, 2), CONCLAVE_OK);
     assert_int_equal(log_journal_drain(log), CONCLAVE_OK);
     assert_false(log_full(log));
-    expect_pages(log, 12);
+    log_pages_expect(log, 12);
     log_close(log);
     log = open_log();
-    expect_pages(log, 12);
+    log_pages_expect(log, 12);
     log_close(log);
 }
 
@@ -330,21 +295,21 @@ static void test_poisoned_below(void **state)
 {
     (void)state;
     struct log *log = open_log();
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     disk_faults_arm(1, EIO);
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
-    assert_int_equal(append_pages(log, 6, 1), CONCLAVE_IO);
+    assert_int_equal(log_pages_append(log, 6, 1), CONCLAVE_IO);
     log_close(log);
     log = open_log();
-    expect_pages(log, 5);
-    assert_int_equal(append_pages(log, 6, 1), CONCLAVE_OK);
+    log_pages_expect(log, 5);
+    assert_int_equal(log_pages_append(log, 6, 1), CONCLAVE_OK);
     disk_faults_arm(1, EIO);
     assert_int_equal(log_journal_drain(log), CONCLAVE_IO);
-    assert_int_equal(append_pages(log, 7, 1), CONCLAVE_IO);
-    expect_pages(log, 6);
+    assert_int_equal(log_pages_append(log, 7, 1), CONCLAVE_IO);
+    log_pages_expect(log, 6);
     log_close(log);
     log = open_log();
-    expect_pages(log, 6);
+    log_pages_expect(log, 6);
     log_close(log);
 }
 
@@ -353,14 +318,14 @@ static void test_drain_without_memory(void **state)
 {
     (void)state;
     struct log *log = open_log();
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     uint64_t n = 1;
     for (; n < 100; n++) {
         memory_fault_arm(n);
         enum conclave_code rv = log_journal_drain(log);
         int was_hit = memory_fault_hit();
         memory_fault_arm(0);
-        expect_pages(log, 5);
+        log_pages_expect(log, 5);
         if (!was_hit) {
             assert_int_equal(rv, CONCLAVE_OK);
             break;
@@ -368,8 +333,8 @@ static void test_drain_without_memory(void **state)
         assert_int_equal(rv, CONCLAVE_NO_MEMORY);
     }
     assert_true(n > 3 && n < 100);
-    assert_int_equal(append_pages(log, 6, 1), CONCLAVE_OK);
-    expect_pages(log, 6);
+    assert_int_equal(log_pages_append(log, 6, 1), CONCLAVE_OK);
+    log_pages_expect(log, 6);
     log_close(log);
 }
 
@@ -379,19 +344,19 @@ static void test_log_without_journal(void **state)
     (void)state;
     struct log *log = NULL;
     assert_int_equal(log_lmdb_open(directory, 0, &log), CONCLAVE_OK);
-    assert_int_equal(append_pages(log, 1, 7), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 7), CONCLAVE_OK);
     assert_int_equal(log_save_vote(log, (struct log_vote){3, 2}), CONCLAVE_OK);
     log_close(log);
     log = open_log();
     struct log_vote vote;
-    expect_pages(log, 7);
+    log_pages_expect(log, 7);
     assert_int_equal(log_load_vote(log, &vote), CONCLAVE_OK);
     assert_int_equal(vote.term, 3);
-    assert_int_equal(append_pages(log, 8, 1), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 8, 1), CONCLAVE_OK);
     log_close(log);
     /* Closed, it is whole without the journal. */
     assert_int_equal(log_lmdb_open(directory, 0, &log), CONCLAVE_OK);
-    expect_pages(log, 8);
+    log_pages_expect(log, 8);
     log_close(log);
 }
 
@@ -447,7 +412,7 @@ static void test_open_write_failures(void **state)
             make_scratch(state);
             if (with_frames == 1) {
                 log = open_log();
-                assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+                assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
                 journal_files_load(&files, directory);
                 log_close(log);
                 journal_files_store(&files, directory);
@@ -464,8 +429,8 @@ static void test_open_write_failures(void **state)
                 log = open_log();
             }
             uint64_t count = with_frames == 1 ? 5 : 0;
-            expect_pages(log, count);
-            assert_int_equal(append_pages(log, count + 1, 1), CONCLAVE_OK);
+            log_pages_expect(log, count);
+            assert_int_equal(log_pages_append(log, count + 1, 1), CONCLAVE_OK);
             log_close(log);
             scratch_remove(scratch);
         }

@@ -19,10 +19,10 @@
 #include "log/log_lmdb.h"
 #include "support/contract_log.h"
 #include "support/disk_faults.h"
+#include "support/log_pages.h"
 #include "support/scratch.h"
 
 #define SMALL_MAP_BYTES ((size_t)256 * 1024)
-#define PAGE_DATA_BYTES 4000u
 
 static char scratch[SCRATCH_PATH_BYTES];
 static char directory[SCRATCH_PATH_BYTES]; /* of the log, made by it */
@@ -134,58 +134,23 @@ static int teardown(void **state)
     return remove_scratch(state);
 }
 
-static enum conclave_code append_pages(struct log *log, uint64_t first_index, size_t count)
-{
-    static uint8_t data[2000][PAGE_DATA_BYTES];
-    static struct log_entry entries[2000];
-    assert_true(count <= 2000);
-    for (size_t i = 0; i < count; i++) {
-        memset(data[i], (int)((first_index + i) % 251), PAGE_DATA_BYTES);
-        entries[i] = (struct log_entry){.term = first_index + i,
-                                        .type = LOG_ENTRY_COMMAND,
-                                        .data = slice_of(data[i], PAGE_DATA_BYTES)};
-    }
-    return log_append(log, first_index, entries, count);
-}
-
-static enum conclave_code expect_page(void *context, uint64_t index, const struct log_entry *entry)
-{
-    uint64_t *count = context;
-    assert_int_equal(entry->term, index);
-    assert_int_equal(entry->data.size, PAGE_DATA_BYTES);
-    assert_int_equal(entry->data.data[0], index % 251);
-    assert_int_equal(entry->data.data[PAGE_DATA_BYTES - 1], index % 251);
-    ++*count;
-    return CONCLAVE_OK;
-}
-
-static void expect_pages(struct log *log, uint64_t count)
-{
-    uint64_t seen = 0;
-    assert_int_equal(log_last_index(log), count);
-    if (count > 0) {
-        assert_int_equal(log_read(log, 1, count, expect_page, &seen), CONCLAVE_OK);
-    }
-    assert_int_equal(seen, count);
-}
-
 static void test_growth(void **state)
 {
     (void)state;
     struct log *log = open_log(SMALL_MAP_BYTES);
     for (uint64_t i = 1; i <= 1000; i += 10) {
-        assert_int_equal(append_pages(log, i, 10), CONCLAVE_OK);
+        assert_int_equal(log_pages_append(log, i, 10), CONCLAVE_OK);
     }
-    expect_pages(log, 1000);
-    assert_int_equal(append_pages(log, 1001, 2000), CONCLAVE_OK); /* 8 MB at once */
-    expect_pages(log, 3000);
-    assert_int_equal(append_pages(log, 101, 10), CONCLAVE_OK); /* 2900 dropped */
-    expect_pages(log, 110);
+    log_pages_expect(log, 1000);
+    assert_int_equal(log_pages_append(log, 1001, 2000), CONCLAVE_OK); /* 8 MB at once */
+    log_pages_expect(log, 3000);
+    assert_int_equal(log_pages_append(log, 101, 10), CONCLAVE_OK); /* 2900 dropped */
+    log_pages_expect(log, 110);
     log_close(log);
     log = open_log(SMALL_MAP_BYTES); /* smaller than what is there */
-    expect_pages(log, 110);
-    assert_int_equal(append_pages(log, 111, 2000), CONCLAVE_OK);
-    expect_pages(log, 2110);
+    log_pages_expect(log, 110);
+    assert_int_equal(log_pages_append(log, 111, 2000), CONCLAVE_OK);
+    log_pages_expect(log, 2110);
     log_close(log);
 }
 
@@ -194,7 +159,7 @@ static void test_every_write_is_synced(void **state)
     (void)state;
     struct log *log = open_log(0);
     uint64_t syncs = disk_faults_sync_count();
-    assert_int_equal(append_pages(log, 1, 1), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 1), CONCLAVE_OK);
     assert_true(disk_faults_sync_count() > syncs);
     syncs = disk_faults_sync_count();
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
@@ -210,18 +175,18 @@ static void test_poisoned(void **state)
 {
     (void)state;
     struct log *log = open_log(0);
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     disk_faults_arm(1, EIO);
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_IO);
     assert_true(disk_faults_hit());
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_IO);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_IO);
     assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_IO);
     assert_int_equal(log_save_identity(log, slice_of_text("me")), CONCLAVE_IO);
-    expect_pages(log, 5);
+    log_pages_expect(log, 5);
     log_close(log);
     log = open_log(0);
-    expect_pages(log, 5);
-    assert_int_equal(append_pages(log, 6, 5), CONCLAVE_OK);
+    log_pages_expect(log, 5);
+    assert_int_equal(log_pages_append(log, 6, 5), CONCLAVE_OK);
     log_close(log);
 }
 
@@ -234,11 +199,11 @@ static void test_disk_full(void **state)
     uint64_t n = 1;
     for (; n < 100; n++) {
         struct log *log = open_log(0);
-        assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+        assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
         assert_false(log_full(log));
         disk_faults_arm(n, ENOSPC);
         /* Large enough that room must be taken for it. */
-        enum conclave_code rv = append_pages(log, 6, 300);
+        enum conclave_code rv = log_pages_append(log, 6, 300);
         bool hit = disk_faults_hit();
         disk_faults_arm(0, 0);
         if (!hit) {
@@ -250,18 +215,18 @@ static void test_disk_full(void **state)
             assert_int_equal(rv, CONCLAVE_DISK_FULL);
             assert_true(log_full(log));
             assert_int_equal(log_last_index(log), 5);
-            rv = append_pages(log, 6, 300);
+            rv = log_pages_append(log, 6, 300);
         }
         assert_true(rv == CONCLAVE_OK || rv == CONCLAVE_IO);
         if (rv == CONCLAVE_OK) {
             stored_later++;
             assert_false(log_full(log));
-            expect_pages(log, 305);
+            log_pages_expect(log, 305);
             assert_int_equal(log_save_vote(log, (struct log_vote){1, 1}), CONCLAVE_OK);
         }
         log_close(log);
         log = open_log(0);
-        assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+        assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
         log_close(log);
     }
     assert_true(n > 4 && n < 100);
@@ -273,7 +238,7 @@ static void test_reserve(void **state)
 {
     (void)state;
     struct log *log = open_log(0);
-    assert_int_equal(append_pages(log, 1, 5), CONCLAVE_OK);
+    assert_int_equal(log_pages_append(log, 1, 5), CONCLAVE_OK);
     char path[SCRATCH_PATH_BYTES];
     struct stat before;
     scratch_join(path, directory, "data.mdb");
@@ -323,7 +288,7 @@ static void test_process_dies(void **state)
     if (child == 0) {
         struct log *log;
         bool done = log_lmdb_open(directory, 0, &log) == CONCLAVE_OK &&
-                    append_pages(log, 1, 5) == CONCLAVE_OK &&
+                    log_pages_append(log, 1, 5) == CONCLAVE_OK &&
                     log_save_vote(log, (struct log_vote){3, 2}) == CONCLAVE_OK;
         _exit(done ? 7 : 1);
     }
@@ -333,7 +298,7 @@ static void test_process_dies(void **state)
     assert_int_equal(WEXITSTATUS(status), 7);
     struct log *log = open_log(0);
     struct log_vote vote;
-    expect_pages(log, 5);
+    log_pages_expect(log, 5);
     assert_int_equal(log_load_vote(log, &vote), CONCLAVE_OK);
     assert_int_equal(vote.term, 3);
     assert_int_equal(vote.voted_for, 2);
@@ -386,8 +351,8 @@ static void test_open_write_failures(void **state)
             assert_null(log);
             log = open_log(0);
         }
-        expect_pages(log, 0);
-        assert_int_equal(append_pages(log, 1, 1), CONCLAVE_OK);
+        log_pages_expect(log, 0);
+        assert_int_equal(log_pages_append(log, 1, 1), CONCLAVE_OK);
         log_close(log);
         scratch_remove(scratch);
     }
@@ -411,7 +376,7 @@ static void test_cut_file(void **state)
         make_scratch(state);
         struct log *log = open_log(0);
         for (uint64_t first = 1; first <= 1000; first += 100) {
-            assert_int_equal(append_pages(log, first, 100), CONCLAVE_OK);
+            assert_int_equal(log_pages_append(log, first, 100), CONCLAVE_OK);
         }
         log_close(log);
         log = NULL;
@@ -421,7 +386,7 @@ static void test_cut_file(void **state)
         assert_true(rv == CONCLAVE_OK || rv == CONCLAVE_CORRUPT);
         for (uint64_t index = 1; rv == CONCLAVE_OK && index <= 1000; index++) {
             uint64_t count = 0;
-            enum conclave_code read = log_read(log, index, index, expect_page, &count);
+            enum conclave_code read = log_read(log, index, index, log_pages_expect_one, &count);
             assert_true(read == CONCLAVE_OK || read == CONCLAVE_CORRUPT);
             damaged += read == CONCLAVE_CORRUPT;
         }
@@ -468,7 +433,7 @@ static void test_damaged_meta_pages(void **state)
     size_t size;
     struct log *log = open_log(0);
     for (uint64_t first = 1; first <= 20; first += 5) {
-        assert_int_equal(append_pages(log, first, 5), CONCLAVE_OK);
+        assert_int_equal(log_pages_append(log, first, 5), CONCLAVE_OK);
     }
     log_close(log);
     uint8_t *bytes = read_data_file(path, &size);
@@ -483,7 +448,7 @@ static void test_damaged_meta_pages(void **state)
             uint64_t seen = 0;
             enum conclave_code rv = log_lmdb_open(directory, 0, &log);
             if (rv == CONCLAVE_OK) {
-                rv = log_read(log, 1, 20, expect_page, &seen);
+                rv = log_read(log, 1, 20, log_pages_expect_one, &seen);
                 assert_true(rv != CONCLAVE_OK || (seen == 20 && log_last_index(log) == 20));
             }
             if (rv != CONCLAVE_OK && rv != CONCLAVE_CORRUPT) {
@@ -496,7 +461,7 @@ static void test_damaged_meta_pages(void **state)
     assert_true(corrupt > 500);
     write_data_file(path, bytes, size);
     log = open_log(0);
-    expect_pages(log, 20);
+    log_pages_expect(log, 20);
     log_close(log);
     free(bytes);
 }
