@@ -35,9 +35,9 @@ int conclave_code_exit_status(enum conclave_code code)
 
 enum conclave_code conclave_code_from_name(const char *name, size_t name_size)
 {
-    ASSERT(name != NULL);
+    ASSERT(name != NULL || name_size == 0);
     for (int code = 0; code < CONCLAVE_CODE_COUNT; code++) {
-        if (strlen(codes[code].name) == name_size &&
+        if (name_size > 0 && strlen(codes[code].name) == name_size &&
             memcmp(codes[code].name, name, name_size) == 0) {
             return (enum conclave_code)code;
         }

@@ -76,13 +76,20 @@ enum conclave_code codec_get_bool(const msgpack_object *object, bool *value)
     return CONCLAVE_OK;
 }
 
+/* Bytes as msgpack-c has them. What is empty may have no address there: it gets one, so that nobody
+ * has to ask. */
+static struct slice slice_of_raw(const char *data, uint32_t size)
+{
+    return size == 0 ? slice_of_text("") : slice_of(data, size);
+}
+
 enum conclave_code codec_get_string(const msgpack_object *object, struct slice *value)
 {
     ASSERT(object != NULL && value != NULL);
     if (object->type != MSGPACK_OBJECT_STR) {
         return CONCLAVE_BAD_REQUEST;
     }
-    struct slice text = slice_of(object->via.str.ptr, object->via.str.size);
+    struct slice text = slice_of_raw(object->via.str.ptr, object->via.str.size);
     if (!codec_utf8_valid(text)) {
         return CONCLAVE_BAD_REQUEST;
     }
@@ -96,7 +103,7 @@ enum conclave_code codec_get_bytes(const msgpack_object *object, struct slice *v
     if (object->type != MSGPACK_OBJECT_BIN) {
         return CONCLAVE_BAD_REQUEST;
     }
-    *value = slice_of(object->via.bin.ptr, object->via.bin.size);
+    *value = slice_of_raw(object->via.bin.ptr, object->via.bin.size);
     return CONCLAVE_OK;
 }
 
