@@ -190,7 +190,9 @@ static enum conclave_code next_step(struct replica *replica, struct seats_step *
 
 void seats_run(struct replica *replica)
 {
+    /* A state that is behind, because it is made anew, wants what was wanted long ago. */
     if (!replica_can_propose(replica) || !replica_leads_ready(replica) ||
+        replica->state.applied_index < replica->ready_index ||
         replica->now_ms < replica->seats_ms) {
         return;
     }
