@@ -11,7 +11,7 @@ endif()
 file(GLOB CLI_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/conclave/*.c")
 file(GLOB CLI_MAIN CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/conclave/main.c")
 list(REMOVE_ITEM CLI_SOURCES ${CLI_MAIN})
-set(CLI_DEPENDS conclave_client conclave_tls conclave_audit conclave_record conclave_tally conclave_codec conclave_auth
+set(CLI_DEPENDS conclave_backup conclave_client conclave_tls conclave_audit conclave_record conclave_tally conclave_codec conclave_auth
     conclave_base PkgConfig::JANSSON PkgConfig::NCURSES PkgConfig::SODIUM)
 if(CLI_SOURCES)
     add_library(conclave_cli STATIC ${CLI_SOURCES})

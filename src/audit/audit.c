@@ -19,13 +19,17 @@
 struct audit {
     bool has_cluster; /* genesis was seen */
     bool wants_cluster;
+    uint8_t wanted_id[AUTH_CLUSTER_ID_BYTES];
     uint8_t cluster_id[AUTH_CLUSTER_ID_BYTES];
+    uint64_t founded_index; /* of the last command that founded a cluster */
     struct audit_people people;
     struct audit_policies policies;
     struct audit_polls polls;
     struct audit_seen seen;
     struct audit_replay replay;
     struct checkpoint_nodes nodes; /* whose checkpoints count: those of genesis */
+    bool note_waits;               /* it is by the nodes of a later cluster; */
+    struct codec_error no_note;    /* what it is otherwise */
     struct codec_error no_nodes;   /* why there are none */
     struct buffer note;            /* the checkpoint that came with the log; empty: none */
     struct buffer batch;           /* scratch */
@@ -48,7 +52,7 @@ enum conclave_code audit_open(const uint8_t *cluster_id, struct audit **audit)
     audit_seen_open(&made->seen);
     if (cluster_id != NULL) {
         made->wants_cluster = true;
-        memcpy(made->cluster_id, cluster_id, sizeof made->cluster_id);
+        memcpy(made->wanted_id, cluster_id, sizeof made->wanted_id);
     }
     made->items = memory_allocate_zeroed(LIMIT_BATCH_COMMANDS, sizeof *made->items);
     enum conclave_code code = made->items == NULL ? CONCLAVE_NO_MEMORY
@@ -129,29 +133,53 @@ enum conclave_code audit_expect_proven(struct audit *audit, const struct audit_e
     return audit_expect_add(&audit->replay.expect, expected);
 }
 
-/* The keys that sign checkpoints stand in the first command there is. Where no checkpoint is to be
- * checked, it may have none. */
-static enum conclave_code take_nodes(struct audit *audit, uint64_t index, struct slice genesis)
+/* The checkpoint that came with the log, once the keys are known with which it must be signed: in
+ * the genesis, or in the command that restored the log as that of the cluster it is of now. */
+static enum conclave_code take_note(struct audit *audit, uint64_t index)
 {
+    char origin[CHECKPOINT_ORIGIN_BYTES];
     struct checkpoint_verdict verdict;
-    struct codec_error error = {.text = ""};
-    enum conclave_code code = audit_genesis(genesis, &audit->nodes, &audit->no_nodes);
-    if (audit->note.size == 0) {
-        return code == CONCLAVE_NO_MEMORY ? code : CONCLAVE_OK;
+    struct codec_error error = audit->no_nodes;
+    const struct merkle_tree *tree = &audit->replay.tree;
+    struct slice note = buffer_slice(&audit->note);
+    checkpoint_origin(audit->nodes.cluster_id, origin);
+    size_t size = strlen(origin);
+    audit->note_waits = note.size > size && memcmp(note.data, origin, size) != 0;
+    if (note.size == 0) {
+        return CONCLAVE_OK;
     }
-    if (code == CONCLAVE_OK) {
-        code = audit_checkpoint(buffer_slice(&audit->note), &audit->nodes, &verdict, &error);
-    } else {
-        error = audit->no_nodes;
+    enum conclave_code code = audit->nodes.count == 0
+                                  ? CONCLAVE_NOT_PROVEN
+                                  : audit_checkpoint(note, &audit->nodes, &verdict, &error);
+    if (code != CONCLAVE_OK && audit->note_waits && audit->nodes.count > 0) {
+        audit->no_note = error;
+        return code == CONCLAVE_NO_MEMORY ? code : CONCLAVE_OK;
     }
     if (code != CONCLAVE_OK) {
         return code == CONCLAVE_NO_MEMORY ? code : fault_at(audit, index, "%s", error.text);
     }
     struct audit_expected expected = {.at = verdict.checkpoint.size,
                                       .hash = verdict.checkpoint.root};
+    struct merkle_hash root;
     (void)snprintf(expected.name, sizeof expected.name, "the checkpoint that came with the log");
+    merkle_root(tree, &root);
+    if (expected.at < tree->size || (expected.at == tree->size && tree->size > 0 &&
+                                     !merkle_hash_equal(&root, &expected.hash))) {
+        return fault_at(audit, index,
+                        "the checkpoint that came with the log does not go with the %llu leaves "
+                        "that the log had when its cluster began",
+                        (unsigned long long)tree->size);
+    }
     audit->summary.final_size = expected.at;
     return audit_expect_add(&audit->replay.expect, &expected);
+}
+
+/* The keys that sign checkpoints stand in the first command there is. Where no checkpoint is to be
+ * checked, it may have none. */
+static enum conclave_code take_nodes(struct audit *audit, uint64_t index, struct slice genesis)
+{
+    enum conclave_code code = audit_genesis(genesis, &audit->nodes, &audit->no_nodes);
+    return code == CONCLAVE_NO_MEMORY ? code : take_note(audit, index);
 }
 
 /* Something that is signed says otherwise. */
@@ -185,6 +213,25 @@ static enum conclave_code check_tree_end(struct audit *audit)
                     "the log ends with %llu leaves, and %s is %s %llu: something was dropped",
                     (unsigned long long)size, item->name,
                     item->is_leaf ? "about leaf" : "of a tree of", (unsigned long long)item->at);
+}
+
+enum conclave_code audit_chair(const struct audit *audit, struct slice id,
+                               const uint8_t key[AUTH_PUBLIC_KEY_BYTES])
+{
+    ASSERT(audit != NULL && key != NULL);
+    const struct audit_person *person = audit_people_find(&audit->people, id);
+    if (person == NULL) {
+        return CONCLAVE_UNKNOWN_AUTHOR;
+    }
+    if (!person->active) {
+        return CONCLAVE_NOT_ACTIVE;
+    }
+    if (!audit_labels_have(&person->roles, "", slice_of_text("chair"))) {
+        return CONCLAVE_NOT_CHAIR;
+    }
+    return person->revoked || memcmp(person->key, key, sizeof person->key) != 0
+               ? CONCLAVE_KEY_REVOKED
+               : CONCLAVE_OK;
 }
 
 enum conclave_code audit_covered(struct audit *audit, struct slice note,
@@ -276,10 +323,6 @@ static enum conclave_code take_genesis(struct command *command)
     const msgpack_object *chair = value_get(command->envelope->body, "chair");
     uint8_t cluster_id[AUTH_CLUSTER_ID_BYTES];
     auth_cluster_id(command->envelope->bytes, cluster_id);
-    if (audit->wants_cluster && memcmp(cluster_id, audit->cluster_id, sizeof cluster_id) != 0) {
-        return fault_of(command, "this is the log of another cluster: its genesis does not have "
-                                 "the cluster id that was asked for");
-    }
     struct audit_person *person;
     enum conclave_code code = audit_people_admit(&audit->people, chair, &person);
     if (code == CONCLAVE_OK) {
@@ -293,7 +336,64 @@ static enum conclave_code take_genesis(struct command *command)
     }
     memcpy(audit->cluster_id, cluster_id, sizeof cluster_id);
     audit->has_cluster = true;
+    audit->founded_index = command->index;
     return check_signature(command, person->key);
+}
+
+/* Is it about what stands before it? */
+static enum conclave_code check_restored(struct command *command, const struct genesis *genesis)
+{
+    const struct audit *audit = command->audit;
+    const struct genesis_former *former = &genesis->former;
+    const struct audit_summary *summary = &audit->summary;
+    struct merkle_hash root;
+    merkle_root(&audit->replay.tree_before, &root);
+    if (former->leaves != audit->replay.tree_before.size ||
+        memcmp(former->root, root.bytes, sizeof root.bytes) != 0) {
+        return fault_of(command, "the cluster was restored with another record than the one before "
+                                 "this: the root is not the one that the chair signed");
+    }
+    if (memcmp(former->digest, audit->replay.digest_before, sizeof former->digest) != 0) {
+        return fault_of(command, "the cluster was restored with another state than the one before "
+                                 "this: the digest is not the one that the chair signed");
+    }
+    if (former->count != summary->former_count + 1 ||
+        memcmp(former->clusters, summary->former,
+               summary->former_count * sizeof summary->former[0]) != 0 ||
+        memcmp(former->clusters[summary->former_count], audit->cluster_id,
+               sizeof audit->cluster_id) != 0) {
+        return fault_of(command, "the cluster was restored from the record of another one");
+    }
+    return CONCLAVE_OK;
+}
+
+/* From here on it is the log of another cluster, with the same people. */
+static enum conclave_code take_restore(struct command *command, struct slice bytes)
+{
+    struct audit *audit = command->audit;
+    struct genesis genesis;
+    enum conclave_code code = genesis_decode(&genesis, bytes, &command->error);
+    if (code != CONCLAVE_OK) {
+        return code == CONCLAVE_NO_MEMORY ? code : fault_of(command, command->error.text);
+    }
+    audit->summary.signatures++;
+    if (audit_chair(audit, genesis.chair, genesis.chair_key.data) != CONCLAVE_OK) {
+        return fault_of(command, "the cluster was restored by somebody who was no chair, or with "
+                                 "another key than the chair's");
+    }
+    code = check_restored(command, &genesis);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    memcpy(audit->summary.former, genesis.former.clusters, sizeof audit->summary.former);
+    audit->summary.former_count = genesis.former.count;
+    memcpy(audit->cluster_id, genesis.cluster_id, sizeof audit->cluster_id);
+    audit->founded_index = command->index;
+    code = audit_genesis(bytes, &audit->nodes, &audit->no_nodes);
+    if (code == CONCLAVE_NO_MEMORY) {
+        return code;
+    }
+    return audit->note_waits ? take_note(audit, command->index) : CONCLAVE_OK;
 }
 
 /* What the accepted command does to the auditor's books. */
@@ -389,7 +489,13 @@ static enum conclave_code take_command(struct command *command, struct slice byt
                    : CONCLAVE_OK;
     }
     command->envelope = &envelope;
-    code = take_envelope(command);
+    bool restores = command->audit->has_cluster && genesis_founds(&envelope) &&
+                    slice_is_text(envelope.kind, GENESIS_RESTORE_KIND);
+    if (restores) {
+        code = command->code == CONCLAVE_OK ? take_restore(command, bytes) : CONCLAVE_OK;
+    } else {
+        code = take_envelope(command);
+    }
     command->envelope = NULL;
     envelope_close(&envelope);
     return code;
@@ -476,60 +582,15 @@ enum conclave_code audit_entry(struct audit *audit, const struct audit_entry *en
 
 /* --- Decisions --- */
 
-struct figure {
-    const char *name;
-    size_t offset;
-};
-
-#define FIGURE(member)                                  \
-    {                                                   \
-#member, offsetof(struct audit_figures, member) \
-    }
-#define PAIR(member)                                                            \
-    {#member ".0", offsetof(struct audit_figures, member)},                     \
-    {                                                                           \
-#member ".1", offsetof(struct audit_figures, member) + sizeof(uint64_t) \
-    }
-
-static const struct figure figure_table[] = {
-    FIGURE(ballots),
-    FIGURE(answers),
-    FIGURE(left_out),
-    PAIR(yes),
-    PAIR(no),
-    PAIR(abstain),
-    PAIR(scored),
-    FIGURE(score_sum),
-    FIGURE(roll_heads),
-    FIGURE(roll_weight),
-    FIGURE(roll_veto_class),
-    FIGURE(roll_experts),
-    PAIR(support),
-    PAIR(quorum),
-    PAIR(veto),
-    FIGURE(approvals),
-    FIGURE(objections),
-};
-
-static uint64_t figure_of(const struct audit_figures *figures, const struct figure *figure)
-{
-    uint64_t value;
-    memcpy(&value, (const uint8_t *)figures + figure->offset, sizeof value);
-    return value;
-}
-
 static enum conclave_code compare(struct audit *audit, const struct audit_published *published,
                                   const struct audit_figures *counted)
 {
-    for (size_t i = 0; i < sizeof figure_table / sizeof figure_table[0]; i++) {
-        uint64_t said = figure_of(&published->figures, &figure_table[i]);
-        uint64_t is = figure_of(counted, &figure_table[i]);
-        if (said != is) {
-            return fault_at(audit, published->index,
-                            "decision %.*s/%.*s was published with %s = %llu; its ballots say %llu",
-                            SHOWN(published->poll), SHOWN(published->question),
-                            figure_table[i].name, (unsigned long long)said, (unsigned long long)is);
-        }
+    struct audit_difference difference;
+    if (audit_figures_differ(&published->figures, counted, &difference)) {
+        return fault_at(audit, published->index,
+                        "decision %.*s/%.*s was published with %s = %llu; its ballots say %llu",
+                        SHOWN(published->poll), SHOWN(published->question), difference.name,
+                        (unsigned long long)difference.said, (unsigned long long)difference.is);
     }
     if (!slice_is_text(published->outcome, counted->outcome)) {
         return fault_at(audit, published->index,
@@ -586,6 +647,15 @@ enum conclave_code audit_finish(struct audit *audit)
     }
     if (!audit->has_cluster) {
         return fault_at(audit, 0, "the log has no genesis: it is not whole");
+    }
+    if (audit->wants_cluster &&
+        memcmp(audit->wanted_id, audit->cluster_id, sizeof audit->cluster_id) != 0) {
+        return fault_at(audit, audit->founded_index,
+                        "this is the log of another cluster: its genesis does not have the cluster "
+                        "id that was asked for");
+    }
+    if (audit->note_waits) {
+        return fault_at(audit, audit->founded_index, "%s", audit->no_note.text);
     }
     if (decided != audit->summary.decisions) {
         return fault_at(audit, 0, "the log decides %llu questions; %llu decisions were published",

@@ -15,6 +15,7 @@
 
 #include "audit/count.h"
 #include "audit/expect.h"
+#include "auth/genesis.h"
 
 struct audit;
 
@@ -54,7 +55,9 @@ struct audit_published {
 };
 
 struct audit_summary {
-    uint8_t cluster_id[16];
+    uint8_t cluster_id[16]; /* that it is of now */
+    uint32_t former_count;  /* that it was of before, when it was restored; oldest first */
+    uint8_t former[GENESIS_FORMER_MAX][16];
     uint64_t entries, commands, refused, signatures, ballots;
     uint64_t polls, questions, decisions;
     uint64_t last_index;
@@ -88,6 +91,11 @@ enum conclave_code audit_decision(struct audit *audit, const struct audit_publis
  * after the last entry. */
 enum conclave_code audit_covered(struct audit *audit, struct slice note,
                                  const struct merkle_proof *proof) MUST_USE;
+
+/* Is this somebody who may sign at the end of the log as a chair, with this key? OK;
+ * UNKNOWN_AUTHOR, NOT_CHAIR, NOT_ACTIVE, KEY_REVOKED (it has another key). */
+enum conclave_code audit_chair(const struct audit *audit, struct slice id,
+                               const uint8_t key[AUTH_PUBLIC_KEY_BYTES]) MUST_USE;
 
 /* Every question that was decided must have been published, once. */
 enum conclave_code audit_finish(struct audit *audit) MUST_USE;

@@ -191,3 +191,62 @@ bool audit_count_settled(const struct audit_roll *roll, const struct audit_rule 
     count(roll, rule, question, REST_AGAINST, &against);
     return now.outcome == favour.outcome && now.outcome == against.outcome;
 }
+
+/* --- Comparing --- */
+
+struct figure {
+    const char *name;
+    size_t offset;
+};
+
+#define FIGURE(member)                                  \
+    {                                                   \
+#member, offsetof(struct audit_figures, member) \
+    }
+#define PAIR(member)                                                            \
+    {#member ".0", offsetof(struct audit_figures, member)},                     \
+    {                                                                           \
+#member ".1", offsetof(struct audit_figures, member) + sizeof(uint64_t) \
+    }
+
+static const struct figure figure_table[] = {
+    FIGURE(ballots),
+    FIGURE(answers),
+    FIGURE(left_out),
+    PAIR(yes),
+    PAIR(no),
+    PAIR(abstain),
+    PAIR(scored),
+    FIGURE(score_sum),
+    FIGURE(roll_heads),
+    FIGURE(roll_weight),
+    FIGURE(roll_veto_class),
+    FIGURE(roll_experts),
+    PAIR(support),
+    PAIR(quorum),
+    PAIR(veto),
+    FIGURE(approvals),
+    FIGURE(objections),
+};
+
+static uint64_t figure_of(const struct audit_figures *figures, const struct figure *figure)
+{
+    uint64_t value;
+    memcpy(&value, (const uint8_t *)figures + figure->offset, sizeof value);
+    return value;
+}
+
+bool audit_figures_differ(const struct audit_figures *said, const struct audit_figures *counted,
+                          struct audit_difference *difference)
+{
+    ASSERT(said != NULL && counted != NULL && difference != NULL);
+    for (size_t i = 0; i < sizeof figure_table / sizeof figure_table[0]; i++) {
+        difference->name = figure_table[i].name;
+        difference->said = figure_of(said, &figure_table[i]);
+        difference->is = figure_of(counted, &figure_table[i]);
+        if (difference->said != difference->is) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -53,4 +53,12 @@ void audit_count(const struct audit_roll *roll, const struct audit_rule *rule, u
 bool audit_count_settled(const struct audit_roll *roll, const struct audit_rule *rule,
                          unsigned question);
 
+/* The first figure that is another: which, and both. The outcome is not looked at. */
+struct audit_difference {
+    const char *name;
+    uint64_t said, is;
+};
+bool audit_figures_differ(const struct audit_figures *said, const struct audit_figures *counted,
+                          struct audit_difference *difference) MUST_USE;
+
 #endif

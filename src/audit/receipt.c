@@ -183,11 +183,28 @@ static enum conclave_code check_reply(const struct audit_receipt *proven, struct
     return rv;
 }
 
+/* Was the command decided in a cluster whose record this one restored? It named that one. */
+static enum conclave_code find_former(const struct audit_receipt *proven, struct slice cluster,
+                                      bool *found)
+{
+    struct genesis genesis;
+    struct codec_error error;
+    enum conclave_code rv = genesis_decode(&genesis, proven->receipt.genesis, &error);
+    *found = false;
+    if (rv != CONCLAVE_OK || proven->leaf.index > genesis.former.index) {
+        return rv;
+    }
+    for (uint32_t i = 0; i < genesis.former.count && !*found; i++) {
+        *found = slice_equal(
+            cluster, slice_of(genesis.former.clusters[i], sizeof genesis.former.clusters[i]));
+    }
+    return CONCLAVE_OK;
+}
+
 /* The command's bytes are the leaf's. One that was accepted must be for this cluster; one that is
  * no envelope can only have been refused. */
 static enum conclave_code check_command(struct audit_receipt *proven, struct codec_error *error)
 {
-    static const uint8_t zeros[CHECKPOINT_CLUSTER_BYTES];
     if (proven->receipt.command.size == 0) {
         return CONCLAVE_OK;
     }
@@ -206,10 +223,16 @@ static enum conclave_code check_command(struct audit_receipt *proven, struct cod
         return CONCLAVE_NOT_PROVEN;
     }
     struct slice cluster = proven->envelope.cluster;
-    bool genesis = slice_is_text(proven->envelope.kind, "genesis") &&
-                   slice_equal(cluster, slice_of(zeros, sizeof zeros));
-    if (!genesis && !slice_equal(cluster, slice_of(proven->nodes.cluster_id,
-                                                   sizeof proven->nodes.cluster_id))) {
+    bool ours =
+        genesis_founds(&proven->envelope) ||
+        slice_equal(cluster, slice_of(proven->nodes.cluster_id, sizeof proven->nodes.cluster_id));
+    if (!ours) {
+        rv = find_former(proven, cluster, &ours);
+        if (rv != CONCLAVE_OK) {
+            return rv;
+        }
+    }
+    if (!ours) {
         char text[CLUSTER_TEXT_BYTES];
         cluster_text(cluster.data, text);
         codec_error_set(error, "the command was signed for another cluster, %s", text);

@@ -114,6 +114,8 @@ static enum conclave_code apply(struct audit_replay *replay, struct kv_transacti
     struct replaying replaying = {.replay = replay, .index = index};
     const struct model_sink sink = {&replaying, on_begin, on_reply, ignore_event};
     struct kv_digest digest;
+    memcpy(replay->digest_before, replay->digest, sizeof replay->digest);
+    replay->tree_before = replay->tree;
     enum conclave_code code = kv_digest_open(&digest, transaction, replay->digest);
     if (code != CONCLAVE_OK) {
         return code;

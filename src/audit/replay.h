@@ -30,7 +30,9 @@ struct audit_replay {
     struct buffer leaf;       /* scratch */
     struct merkle_tree kept;  /* the tree once more, as the nodes keep it in their state */
     struct tree_append append;
-    uint8_t digest[KV_DIGEST_BYTES]; /* of the state after the last entry */
+    uint8_t digest[KV_DIGEST_BYTES];        /* of the state after the last entry */
+    uint8_t digest_before[KV_DIGEST_BYTES]; /* the same before the last batch, and the tree */
+    struct merkle_tree tree_before;
 };
 
 /* NO_MEMORY. */

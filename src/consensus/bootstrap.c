@@ -2,24 +2,29 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/writer.h"
+#include "consensus/bootstrap.h"
 #include "consensus/configuration.h"
-#include "auth/genesis.h"
 #include "consensus/replica.h"
 
 #define IDENTITY_VERSION  2u
 #define IDENTITY_ELEMENTS 7u
+/* Of restored clusters: with the index at which they were. */
+#define IDENTITY_RESTORED_VERSION  3u
+#define IDENTITY_RESTORED_ELEMENTS 8u
 /* Disks of before starts were counted: without the last two. */
 #define IDENTITY_FIRST_VERSION  1u
 #define IDENTITY_FIRST_ELEMENTS 5u
 #define FIRST_TERM              1u
 
-/* The identity: [version 2, cluster id, node id, disk id, joined, generation, start numbers]. */
+/* The identity: [version 2, cluster id, node id, disk id, joined, generation, start numbers], and
+ * in version 3 after these the founded index. */
 static enum conclave_code save_identity(struct log *log, const struct replica_identity *identity)
 {
     struct buffer buffer;
     buffer_init(&buffer, LOG_IDENTITY_BYTES);
-    codec_write_array(&buffer, IDENTITY_ELEMENTS);
-    codec_write_u64(&buffer, IDENTITY_VERSION);
+    bool restored = identity->founded_index > 0;
+    codec_write_array(&buffer, restored ? IDENTITY_RESTORED_ELEMENTS : IDENTITY_ELEMENTS);
+    codec_write_u64(&buffer, restored ? IDENTITY_RESTORED_VERSION : IDENTITY_VERSION);
     codec_write_bytes(&buffer, slice_of(identity->cluster_id, sizeof identity->cluster_id));
     codec_write_u64(&buffer, identity->node_id);
     codec_write_bytes(&buffer, slice_of(identity->disk_id, sizeof identity->disk_id));
@@ -27,6 +32,9 @@ static enum conclave_code save_identity(struct log *log, const struct replica_id
     codec_write_u64(&buffer, identity->generation);
     codec_write_bytes(
         &buffer, slice_of(identity->starts, (size_t)identity->start_count * REPLICA_START_BYTES));
+    if (restored) {
+        codec_write_u64(&buffer, identity->founded_index);
+    }
     enum conclave_code rv = buffer.status;
     if (rv == CONCLAVE_OK) {
         rv = log_save_identity(log, buffer_slice(&buffer));
@@ -60,10 +68,11 @@ static bool decode_identity(const msgpack_object *object, struct replica_identit
     uint64_t version;
     struct slice cluster_id;
     struct slice disk_id;
-    if (codec_get_array(object, IDENTITY_FIRST_ELEMENTS, IDENTITY_ELEMENTS, &items, &count) !=
-            CONCLAVE_OK ||
+    if (codec_get_array(object, IDENTITY_FIRST_ELEMENTS, IDENTITY_RESTORED_ELEMENTS, &items,
+                        &count) != CONCLAVE_OK ||
         codec_get_u64(&items[0], &version) != CONCLAVE_OK ||
         !((version == IDENTITY_VERSION && count == IDENTITY_ELEMENTS) ||
+          (version == IDENTITY_RESTORED_VERSION && count == IDENTITY_RESTORED_ELEMENTS) ||
           (version == IDENTITY_FIRST_VERSION && count == IDENTITY_FIRST_ELEMENTS)) ||
         codec_get_bytes(&items[1], &cluster_id) != CONCLAVE_OK ||
         cluster_id.size != sizeof identity->cluster_id ||
@@ -75,6 +84,11 @@ static bool decode_identity(const msgpack_object *object, struct replica_identit
     }
     memcpy(identity->cluster_id, cluster_id.data, cluster_id.size);
     memcpy(identity->disk_id, disk_id.data, disk_id.size);
+    if (version == IDENTITY_RESTORED_VERSION &&
+        (codec_get_u64(&items[7], &identity->founded_index) != CONCLAVE_OK ||
+         identity->founded_index == 0)) {
+        return false;
+    }
     return version == IDENTITY_FIRST_VERSION || decode_starts(&items[5], identity);
 }
 
@@ -118,8 +132,8 @@ enum conclave_code replica_count_start(struct log *log, const struct random *ran
     return save_identity(log, identity);
 }
 
-static enum conclave_code encode_configuration(const struct genesis *genesis,
-                                               struct raft_buffer *buffer)
+enum conclave_code bootstrap_configuration(const struct genesis *genesis,
+                                           struct raft_buffer *buffer)
 {
     struct raft_configuration configuration;
     raft_configuration_init(&configuration);
@@ -143,7 +157,7 @@ static enum conclave_code write_log(struct log *log, const struct genesis *genes
                                     struct slice command)
 {
     struct raft_buffer configuration;
-    enum conclave_code rv = encode_configuration(genesis, &configuration);
+    enum conclave_code rv = bootstrap_configuration(genesis, &configuration);
     if (rv != CONCLAVE_OK) {
         return rv;
     }
@@ -189,10 +203,9 @@ static enum conclave_code check_empty(struct log *log, struct codec_error *error
 
 /* Who this disk is from now on. */
 static enum conclave_code make_identity(struct log *log, const uint8_t cluster_id[16],
-                                        uint64_t node_id, bool joined, const struct random *random,
-                                        struct codec_error *error)
+                                        struct replica_identity identity,
+                                        const struct random *random, struct codec_error *error)
 {
-    struct replica_identity identity = {.node_id = node_id, .joined = joined};
     memcpy(identity.cluster_id, cluster_id, sizeof identity.cluster_id);
     const uint64_t disk_id[2] = {random_next(random), random_next(random)};
     memcpy(identity.disk_id, disk_id, sizeof identity.disk_id);
@@ -203,26 +216,44 @@ static enum conclave_code make_identity(struct log *log, const uint8_t cluster_i
     return rv;
 }
 
-enum conclave_code replica_bootstrap(struct log *log, struct slice genesis_command,
-                                     uint64_t node_id, const struct random *random,
-                                     struct codec_error *error)
+enum conclave_code bootstrap_identity(struct log *log, const uint8_t cluster_id[16],
+                                      uint64_t node_id, uint64_t founded_index,
+                                      const struct random *random, struct codec_error *error)
 {
-    ASSERT(log != NULL && random != NULL && error != NULL);
-    struct genesis genesis;
-    enum conclave_code rv = genesis_decode(&genesis, genesis_command, error);
+    const struct replica_identity identity = {.node_id = node_id, .founded_index = founded_index};
+    return make_identity(log, cluster_id, identity, random, error);
+}
+
+enum conclave_code bootstrap_check(struct log *log, struct slice command, uint64_t node_id,
+                                   struct genesis *genesis, struct codec_error *error)
+{
+    enum conclave_code rv = genesis_decode(genesis, command, error);
     if (rv != CONCLAVE_OK) {
         return rv == CONCLAVE_NO_MEMORY ? rv : CONCLAVE_BAD_REQUEST;
     }
     bool is_node = false;
-    for (uint32_t i = 0; i < genesis.node_count; i++) {
-        is_node |= genesis.nodes[i].id == node_id;
+    for (uint32_t i = 0; i < genesis->node_count; i++) {
+        is_node |= genesis->nodes[i].id == node_id;
     }
     if (!is_node) {
         codec_error_set(error, "node %llu is not one of the nodes that genesis names",
                         (unsigned long long)node_id);
         return CONCLAVE_BAD_REQUEST;
     }
-    rv = check_empty(log, error);
+    return check_empty(log, error);
+}
+
+enum conclave_code replica_bootstrap(struct log *log, struct slice genesis_command,
+                                     uint64_t node_id, const struct random *random,
+                                     struct codec_error *error)
+{
+    ASSERT(log != NULL && random != NULL && error != NULL);
+    struct genesis genesis;
+    enum conclave_code rv = bootstrap_check(log, genesis_command, node_id, &genesis, error);
+    if (rv == CONCLAVE_OK && genesis.former.count > 0) {
+        codec_error_set(error, "it founds a cluster that is restored from a backup");
+        rv = CONCLAVE_BAD_REQUEST;
+    }
     if (rv != CONCLAVE_OK) {
         return rv;
     }
@@ -231,7 +262,7 @@ enum conclave_code replica_bootstrap(struct log *log, struct slice genesis_comma
         codec_error_set(error, "the log could not be written: %s", conclave_code_text(rv));
         return rv;
     }
-    return make_identity(log, genesis.cluster_id, node_id, false, random, error);
+    return bootstrap_identity(log, genesis.cluster_id, node_id, 0, random, error);
 }
 
 enum conclave_code replica_join(struct log *log, const uint8_t cluster_id[16], uint64_t node_id,
@@ -243,5 +274,6 @@ enum conclave_code replica_join(struct log *log, const uint8_t cluster_id[16], u
         codec_error_set(error, "the log is not empty: its first start was to make a new cluster");
         rv = CONCLAVE_DUPLICATE_ID;
     }
-    return rv == CONCLAVE_OK ? make_identity(log, cluster_id, node_id, true, random, error) : rv;
+    const struct replica_identity identity = {.node_id = node_id, .joined = true};
+    return rv == CONCLAVE_OK ? make_identity(log, cluster_id, identity, random, error) : rv;
 }

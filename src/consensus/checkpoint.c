@@ -578,6 +578,9 @@ void checkpoint_run(struct replica *replica)
     }
     if (replica->checkpoints.nodes.count == 0) { /* it joined without a log */
         enum conclave_code rv = checkpoint_open(replica);
+        if (rv == CONCLAVE_OK && replica->checkpoints.awaits_restore) {
+            return; /* it joined a restored cluster, and is not so far yet */
+        }
         if (rv != CONCLAVE_OK || replica->checkpoints.nodes.count == 0) {
             replica_fail(replica, rv == CONCLAVE_OK ? CONCLAVE_CORRUPT : rv,
                          "the genesis could not be read");

@@ -86,7 +86,8 @@ struct checkpoints {
     uint64_t offered_by;
     struct checkpoint_answer answer;
 
-    uint64_t led_term; /* the last in which this node made checkpoints */
+    bool awaits_restore; /* the log begins with a genesis of a former cluster, and goes on */
+    uint64_t led_term;   /* the last in which this node made checkpoints */
     struct checkpoint_proposal proposal;
     uint64_t next_ms;  /* no new proposal, and nothing sent again, before */
     uint64_t grown_ms; /* since then the tree has more than the final checkpoint; 0: it has not */
@@ -102,6 +103,11 @@ struct checkpoints {
  * genesis has for the node; kept bytes that are damaged or of another cluster), CORRUPT, NO_MEMORY.
  */
 enum conclave_code checkpoint_open(struct replica *replica) MUST_USE;
+
+/* The id of the cluster that the entry `index` of the log founds (0: its genesis). CORRUPT when it
+ * founds none; log errors. */
+enum conclave_code checkpoint_founder(const struct replica *replica, uint64_t index,
+                                      uint8_t cluster_id[CHECKPOINT_CLUSTER_BYTES]) MUST_USE;
 void checkpoint_close(struct replica *replica);
 
 /* Does what can be done now, after entries were applied. */

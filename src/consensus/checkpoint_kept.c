@@ -9,6 +9,7 @@
 #include "base/mutant.h"
 #include "codec/envelope.h"
 #include "codec/writer.h"
+#include "model/model.h"
 
 #define KEPT_VERSION      1u
 #define KEPT_ELEMENTS     3u
@@ -200,6 +201,10 @@ static enum conclave_code take_genesis(struct replica *replica, struct slice com
     if (rv != CONCLAVE_OK) {
         return rv == CONCLAVE_NO_MEMORY ? rv : CONCLAVE_CORRUPT;
     }
+    if (memcmp(genesis.cluster_id, replica->cluster_id, sizeof replica->cluster_id) != 0) {
+        checkpoints->awaits_restore = true;
+        return CONCLAVE_OK;
+    }
     buffer_append(&checkpoints->genesis, command.data, command.size);
     memcpy(checkpoints->nodes.cluster_id, genesis.cluster_id, CHECKPOINT_CLUSTER_BYTES);
     checkpoints->nodes.count = genesis.node_count;
@@ -215,10 +220,31 @@ static enum conclave_code take_genesis(struct replica *replica, struct slice com
     return checkpoints->genesis.status;
 }
 
-static enum conclave_code read_genesis(void *context, uint64_t index, const struct log_entry *entry)
+/* Of the one command in an entry. */
+struct founding {
+    struct replica *replica;                      /* takes it; or NULL */
+    uint8_t cluster_id[CHECKPOINT_CLUSTER_BYTES]; /* that it founds */
+};
+
+static enum conclave_code take_founding(struct founding *founding, struct slice command)
+{
+    struct genesis genesis;
+    struct codec_error error;
+    if (founding->replica != NULL) {
+        return take_genesis(founding->replica, command);
+    }
+    enum conclave_code rv = genesis_decode(&genesis, command, &error);
+    if (rv != CONCLAVE_OK) {
+        return rv == CONCLAVE_NO_MEMORY ? rv : CONCLAVE_CORRUPT;
+    }
+    memcpy(founding->cluster_id, genesis.cluster_id, sizeof founding->cluster_id);
+    return CONCLAVE_OK;
+}
+
+static enum conclave_code read_founding(void *context, uint64_t index,
+                                        const struct log_entry *entry)
 {
     (void)index;
-    struct replica *replica = context;
     struct batch batch;
     struct slice command;
     enum conclave_code rv = batch_decode(&batch, entry->data);
@@ -227,23 +253,66 @@ static enum conclave_code read_genesis(void *context, uint64_t index, const stru
     }
     rv = CONCLAVE_CORRUPT;
     if (batch.command_count == 1 && codec_get_bytes(&batch.commands[0], &command) == CONCLAVE_OK) {
-        rv = take_genesis(replica, command);
+        rv = take_founding(context, command);
     }
     batch_close(&batch);
     return rv;
+}
+
+static enum conclave_code read_entry(struct log *log, uint64_t index, struct founding *founding)
+{
+    enum conclave_code rv = log_read(log, index, index, read_founding, founding);
+    return rv == CONCLAVE_NOT_FOUND ? CONCLAVE_CORRUPT : rv;
+}
+
+enum conclave_code checkpoint_founder(const struct replica *replica, uint64_t index,
+                                      uint8_t cluster_id[CHECKPOINT_CLUSTER_BYTES])
+{
+    struct founding founding = {.replica = NULL};
+    enum conclave_code rv =
+        read_entry(replica->config.log, index == 0 ? GENESIS_LOG_INDEX : index, &founding);
+    memcpy(cluster_id, founding.cluster_id, sizeof founding.cluster_id);
+    return rv;
+}
+
+/* A node that joined a restored cluster: the state knows where it was, once it is as far. */
+static enum conclave_code find_restore(struct replica *replica)
+{
+    struct kv_transaction *transaction;
+    struct model_founding founding;
+    enum conclave_code rv = kv_begin(replica->config.kv, false, &transaction);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    rv = model_founding(transaction, &founding);
+    kv_abort(transaction);
+    if (rv == CONCLAVE_OK &&
+        memcmp(founding.cluster_id, replica->cluster_id, sizeof replica->cluster_id) == 0) {
+        replica->founded_index = founding.index;
+    }
+    return rv == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : rv;
 }
 
 enum conclave_code checkpoint_open(struct replica *replica)
 {
     struct checkpoints *checkpoints = &replica->checkpoints;
     const struct replica_signer *signer = replica->config.signer;
-    if (log_last_index(replica->config.log) < GENESIS_LOG_INDEX) {
+    struct founding founding = {.replica = replica};
+    enum conclave_code rv = CONCLAVE_OK;
+    if (checkpoints->awaits_restore && replica->founded_index == 0) {
+        rv = find_restore(replica);
+        if (rv != CONCLAVE_OK || replica->founded_index == 0) {
+            return rv;
+        }
+        checkpoints->awaits_restore = false;
+    }
+    uint64_t index = replica->founded_index == 0 ? GENESIS_LOG_INDEX : replica->founded_index;
+    if (log_last_index(replica->config.log) < index) {
         return CONCLAVE_OK; /* a node that joins: checkpoint_run does it when the entry is there */
     }
-    enum conclave_code rv =
-        log_read(replica->config.log, GENESIS_LOG_INDEX, GENESIS_LOG_INDEX, read_genesis, replica);
-    if (rv != CONCLAVE_OK) {
-        return rv == CONCLAVE_NOT_FOUND ? CONCLAVE_CORRUPT : rv;
+    rv = read_entry(replica->config.log, index, &founding);
+    if (rv != CONCLAVE_OK || checkpoints->awaits_restore) {
+        return rv == CONCLAVE_OK && replica->founded_index != 0 ? CONCLAVE_CORRUPT : rv;
     }
     if (signer != NULL && checkpoints->position < checkpoints->nodes.count &&
         memcmp(signer->public_key, checkpoints->nodes.nodes[checkpoints->position].public_key,

@@ -48,9 +48,10 @@ struct replica {
     struct replica_config config;
     struct raft raft;
     uint8_t cluster_id[16];
-    bool failed;       /* inert: the host was told */
-    bool work_pending; /* something can go on at once: the next tick is due */
-    uint64_t now_ms;   /* monotonic, of the event being handled; never goes back */
+    uint64_t founded_index; /* of the cluster.restore that founds this cluster; 0: genesis does */
+    bool failed;            /* inert: the host was told */
+    bool work_pending;      /* something can go on at once: the next tick is due */
+    uint64_t now_ms;        /* monotonic, of the event being handled; never goes back */
 
     /* Timer (driver.c) */
     uint64_t timer_ms;     /* when RAFT_TIMEOUT is due */

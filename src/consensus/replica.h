@@ -125,8 +125,9 @@ struct replica_identity {
     uint8_t cluster_id[16];
     uint64_t node_id;
     uint8_t disk_id[16];
-    bool joined;         /* it was never bootstrapped: its log may be empty */
-    uint64_t generation; /* how often it was started */
+    uint64_t founded_index; /* of the cluster.restore that its log has; 0: it has none */
+    bool joined;            /* it was never bootstrapped: its log may be empty */
+    uint64_t generation;    /* how often it was started */
     /* Random numbers of the last starts, oldest first: as many as there were, at most
      * REPLICA_STARTS. Copies of a disk differ in them from the first start on. */
     unsigned start_count;

@@ -3,7 +3,9 @@
 
 #include "base/logger.h"
 #include "base/mutant.h"
+#include "auth/auth.h"
 #include "consensus/apply.h"
+#include "consensus/checkpoint_kept.h"
 #include "consensus/driver.h"
 #include "model/model.h"
 
@@ -22,11 +24,37 @@ static enum conclave_code check_identity(struct replica *replica,
         return CONCLAVE_CONFIG;
     }
     memcpy(replica->cluster_id, identity.cluster_id, sizeof replica->cluster_id);
+    replica->founded_index = identity.founded_index;
     return CONCLAVE_OK;
 }
 
+/* Is the state of this cluster? One that is behind may still be of a former one: that whose entries
+ * this log has before it was restored. A node that joined does not know where that was. */
+static enum conclave_code check_cluster(const struct replica *replica,
+                                        struct kv_transaction *transaction, bool joined)
+{
+    struct model_founding founding;
+    enum conclave_code rv = model_founding(transaction, &founding);
+    if (rv != CONCLAVE_OK) {
+        return rv == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : rv;
+    }
+    bool same = memcmp(founding.cluster_id, replica->cluster_id, sizeof replica->cluster_id) == 0;
+    bool behind = replica->state.applied_index < replica->founded_index;
+    if (!same && !behind && joined) {
+        uint8_t cluster_id[AUTH_CLUSTER_ID_BYTES];
+        rv = checkpoint_founder(replica, founding.restored ? founding.index : 0, cluster_id);
+        behind = rv == CONCLAVE_OK &&
+                 memcmp(founding.cluster_id, cluster_id, sizeof cluster_id) == 0;
+    }
+    if (rv == CONCLAVE_OK && !same && !behind) {
+        LOG_ERROR("log and state belong to different clusters");
+        rv = CONCLAVE_WRONG_CLUSTER;
+    }
+    return rv;
+}
+
 /* How far the state is, and whether it is of this cluster. */
-static enum conclave_code load_state(struct replica *replica)
+static enum conclave_code load_state(struct replica *replica, bool joined)
 {
     struct kv_transaction *transaction;
     enum conclave_code rv = kv_begin(replica->config.kv, false, &transaction);
@@ -37,15 +65,7 @@ static enum conclave_code load_state(struct replica *replica)
     if (rv != CONCLAVE_OK) {
         goto out;
     }
-    struct model_cluster cluster;
-    rv = model_cluster(transaction, &cluster);
-    if (rv == CONCLAVE_NOT_FOUND) {
-        rv = CONCLAVE_OK;
-    } else if (rv == CONCLAVE_OK &&
-               memcmp(cluster.id, replica->cluster_id, sizeof replica->cluster_id) != 0) {
-        LOG_ERROR("log and state belong to different clusters");
-        rv = CONCLAVE_WRONG_CLUSTER;
-    }
+    rv = check_cluster(replica, transaction, joined);
     if (rv == CONCLAVE_OK) {
         rv = apply_refresh(replica, transaction);
     }
@@ -268,7 +288,7 @@ enum conclave_code start_run(struct replica *replica)
     if ((!fresh && (vote.term == 0 || last_index == 0)) || last_index > UINT32_MAX) {
         return CONCLAVE_CORRUPT; /* an identity without what bootstrap writes before it */
     }
-    rv = load_state(replica);
+    rv = load_state(replica, identity.joined);
     if (rv != CONCLAVE_OK) {
         return rv;
     }

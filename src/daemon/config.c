@@ -25,6 +25,7 @@ enum flag { /* after those of the table */
     FLAG_CONFIG = SETTING_COUNT,
     FLAG_BOOTSTRAP,
     FLAG_JOIN,
+    FLAG_RESTORE,
     FLAG_CHECK_CONFIG,
     FLAG_HELP,
     FLAG_VERSION,
@@ -39,6 +40,7 @@ static const struct {
     [FLAG_CONFIG - SETTING_COUNT] = {"config", required_argument},
     [FLAG_BOOTSTRAP - SETTING_COUNT] = {"bootstrap", required_argument},
     [FLAG_JOIN - SETTING_COUNT] = {"join", required_argument},
+    [FLAG_RESTORE - SETTING_COUNT] = {"restore", required_argument},
     [FLAG_CHECK_CONFIG - SETTING_COUNT] = {"check-config", no_argument},
     [FLAG_HELP - SETTING_COUNT] = {"help", no_argument},
     [FLAG_VERSION - SETTING_COUNT] = {"version", no_argument},
@@ -83,6 +85,9 @@ static enum conclave_code take_flag(struct config *config, int flag, const char 
         return CONCLAVE_OK;
     case FLAG_JOIN:
         config->join = argument;
+        return CONCLAVE_OK;
+    case FLAG_RESTORE:
+        config->restore = argument;
         return CONCLAVE_OK;
     case FLAG_CHECK_CONFIG:
         config->action = CONFIG_CHECK;
@@ -252,6 +257,11 @@ static enum conclave_code check_listen(const struct config *config, enum setting
 static enum conclave_code check_together(const struct config *config, struct settings_error *error)
 {
     const struct settings *settings = &config->settings;
+    if (config->restore != NULL && config->bootstrap == NULL) {
+        settings_error_set(error, "--restore: name the genesis that `conclave restore` made, too: "
+                                  "--bootstrap GENESIS_FILE");
+        return CONCLAVE_CONFIG;
+    }
     if (config->bootstrap != NULL && config->join != NULL) {
         settings_error_set(error,
                            "--bootstrap and --join: a node is one of a new cluster, or comes "
@@ -549,10 +559,14 @@ enum conclave_code config_check(const struct config *config, struct settings_err
 void config_help(void)
 {
     (void)fputs(
-        "usage: conclaved [--config FILE] [--bootstrap GENESIS_FILE | --join TICKET] [FLAG...]\n"
+        "usage: conclaved [--config FILE] [--bootstrap GENESIS_FILE [--restore BACKUP] | --join "
+        "TICKET] [FLAG...]\n"
         "Runs one node of a Conclave cluster.\n\n"
         "  --config FILE           read settings from an INI file (or " ENVIRONMENT_FILE ")\n"
         "  --bootstrap FILE        first start: begin with this genesis (from `conclave init`)\n"
+        "  --restore FILE          with --bootstrap, where the genesis restores a backup: that "
+        "file (see "
+        "`conclave restore`)\n"
         "  --join FILE             first start: come to a cluster that is there (from `conclave "
         "cluster add`)\n"
         "  --check-config          say what is wrong with the configuration, or nothing\n"

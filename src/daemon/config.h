@@ -23,6 +23,7 @@ struct config {
     const char *file;      /* --config or CONCLAVE_CONFIG, or NULL; the caller's text */
     const char *bootstrap; /* --bootstrap, or NULL */
     const char *join;      /* --join, or NULL; not both */
+    const char *restore;   /* --restore, or NULL; only with --bootstrap */
     struct settings settings;
     uint64_t node_id;
     unsigned connection_rate, member_rate; /* a second; 0: no limit */

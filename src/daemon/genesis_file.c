@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "auth/auth.h"
+#include "auth/genesis.h"
 #include "codec/envelope.h"
 #include "codec/utf8.h"
 
@@ -23,6 +24,7 @@ struct body {
     const msgpack_object *chair;
     uint64_t created_ms;
     struct slice reads;
+    const msgpack_object *former; /* the replica's business */
 };
 
 static const struct codec_field body_fields[] = {
@@ -31,6 +33,7 @@ static const struct codec_field body_fields[] = {
     {"chair", CODEC_MAP, true, offsetof(struct body, chair), 0, 0},
     {"created", CODEC_U64, true, offsetof(struct body, created_ms), 0, 0},
     {"reads", CODEC_STRING, false, offsetof(struct body, reads), 0, 16},
+    {"former", CODEC_MAP, false, offsetof(struct body, former), 0, 0},
 };
 
 static enum conclave_code copy_address(const msgpack_object *object,
@@ -79,7 +82,8 @@ static enum conclave_code read_envelope(const struct envelope *envelope,
                                         struct genesis_file *genesis, struct codec_error *error)
 {
     struct body body = {.nodes = NULL};
-    if (!slice_is_text(envelope->kind, "genesis")) {
+    genesis->restores = slice_is_text(envelope->kind, GENESIS_RESTORE_KIND);
+    if (!genesis->restores && !slice_is_text(envelope->kind, GENESIS_KIND)) {
         codec_error_set(error, "it holds a command that is not a genesis");
         return CONCLAVE_BAD_REQUEST;
     }
@@ -240,7 +244,7 @@ static enum conclave_code on_entry(void *context, uint64_t index, const struct l
     struct codec_error error;
     struct batch batch;
     struct slice command;
-    ASSERT(index == GENESIS_LOG_INDEX);
+    (void)index;
     if (entry->type != LOG_ENTRY_COMMAND) {
         return CONCLAVE_CORRUPT;
     }
@@ -257,10 +261,12 @@ static enum conclave_code on_entry(void *context, uint64_t index, const struct l
     return code;
 }
 
-enum conclave_code genesis_file_read_log(struct log *log, struct genesis_file *genesis)
+enum conclave_code genesis_file_read_log(struct log *log, uint64_t index,
+                                         struct genesis_file *genesis)
 {
     ASSERT(log != NULL && genesis != NULL);
     memset(genesis, 0, sizeof *genesis);
     buffer_init(&genesis->command, LIMIT_COMMAND_BYTES);
-    return log_read(log, GENESIS_LOG_INDEX, GENESIS_LOG_INDEX, on_entry, genesis);
+    index = index == 0 ? GENESIS_LOG_INDEX : index;
+    return log_read(log, index, index, on_entry, genesis);
 }

@@ -26,6 +26,7 @@ struct genesis_file {
     uint8_t cluster_id[16];
     unsigned node_count;
     struct genesis_file_node nodes[LIMIT_NODES];
+    bool restores; /* a backup: it is a cluster.restore */
 };
 
 /* Reads a genesis file. CONFIG with `error` (`FILE:LINE: what`); on success genesis_file_close
@@ -36,8 +37,10 @@ struct genesis_file_error {
 enum conclave_code genesis_file_read(const char *path, struct genesis_file *genesis,
                                      struct genesis_file_error *error) MUST_USE;
 
-/* The genesis that this log began with. NOT_FOUND, CORRUPT; errors of the log. */
-enum conclave_code genesis_file_read_log(struct log *log, struct genesis_file *genesis) MUST_USE;
+/* The genesis that this log began with, or (`index` is not 0) the command that restored it there.
+ * NOT_FOUND, CORRUPT; errors of the log. */
+enum conclave_code genesis_file_read_log(struct log *log, uint64_t index,
+                                         struct genesis_file *genesis) MUST_USE;
 
 /* The addresses of a node, NULL when it is not in the cluster. */
 const struct genesis_file_node *genesis_file_find(const struct genesis_file *genesis,

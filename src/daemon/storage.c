@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/join_file.h"
+#include "daemon/restore_log.h"
 #include "daemon/state_trust.h"
 #include "kv/kv_lmdb.h"
 #include "log/log_journal.h"
@@ -44,7 +45,7 @@ static enum conclave_code check_same_genesis(const struct config *config,
 
 /* The log's first entries were written, the identity was not: the first start was cut off, and the
  * node has taken part in nothing yet. It may start over. */
-static enum conclave_code start_log_over(struct storage *storage)
+enum conclave_code storage_start_log_over(struct storage *storage)
 {
     static const char *const files[] = {"data.mdb", "lock.mdb", "journal"};
     char path[DATA_DIR_PATH_BYTES + 16];
@@ -67,12 +68,23 @@ static enum conclave_code bootstrap(const struct config *config, struct storage 
     struct codec_error why = {.text = ""};
     struct slice command = buffer_slice(&genesis->command);
     enum conclave_code code = CONCLAVE_OK;
+    if (genesis->restores) {
+        code = restore_log(config, storage, genesis, error);
+        return code == CONCLAVE_OK ? replica_identity(storage->log, &storage->identity) : code;
+    }
+    if (config->restore != NULL) {
+        settings_error_set(error,
+                           "--restore: %s is the genesis of a new cluster, it restores nothing: "
+                           "`conclave restore` makes one that does",
+                           config->bootstrap);
+        return CONCLAVE_CONFIG;
+    }
     uint64_t last_index = log_last_index(storage->log);
     if (last_index > REPLICA_BOOTSTRAP_ENTRIES) {
         code =
             CONCLAVE_CORRUPT; /* it has taken part, and its identity is lost: not ours to delete */
     } else if (last_index > 0) {
-        code = start_log_over(storage);
+        code = storage_start_log_over(storage);
     }
     if (code != CONCLAVE_OK) {
         return refuse(error, storage->data_dir.log, code);
@@ -183,8 +195,14 @@ static enum conclave_code find_identity(const struct config *config, struct stor
 /* The genesis that the log began with; a node that joined may not have it yet, and is not in it. */
 static enum conclave_code find_genesis(const struct config *config, struct storage *storage)
 {
-    enum conclave_code code = genesis_file_read_log(storage->log, &storage->genesis);
-    if (storage->identity.joined) {
+    const struct replica_identity *identity = &storage->identity;
+    enum conclave_code code =
+        genesis_file_read_log(storage->log, identity->founded_index, &storage->genesis);
+    if (code == CONCLAVE_OK && identity->joined &&
+        memcmp(storage->genesis.cluster_id, identity->cluster_id, 16) != 0) {
+        storage->genesis.node_count = 0; /* of a former cluster, whose record this one restored */
+    }
+    if (identity->joined) {
         return code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
     }
     if (code == CONCLAVE_OK && genesis_file_find(&storage->genesis, config->node_id) == NULL) {

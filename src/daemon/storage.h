@@ -26,6 +26,9 @@ struct storage {
 enum conclave_code storage_open(const struct config *config, struct storage *storage,
                                 struct settings_error *error) MUST_USE;
 
+/* Throws away a log that belongs to nobody yet, and opens an empty one. Log errors. */
+enum conclave_code storage_start_log_over(struct storage *storage) MUST_USE;
+
 /* Closes everything after a failure: the state keeps the trust it has. */
 void storage_close(struct storage *storage);
 

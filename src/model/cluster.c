@@ -66,9 +66,7 @@ enum conclave_code cluster_load(struct kv_transaction *transaction, struct clust
     return whole ? CONCLAVE_OK : CONCLAVE_CORRUPT;
 }
 
-/* No slice of `cluster` may be the store's. */
-static enum conclave_code cluster_save(struct model_context *context,
-                                       const struct cluster_record *cluster)
+enum conclave_code cluster_save(struct model_context *context, const struct cluster_record *cluster)
 {
     struct buffer *record = record_begin(context, CLUSTER_VERSION);
     encode_bytes(record, cluster->id, ENVELOPE_CLUSTER_BYTES);

@@ -25,6 +25,10 @@ const char *cluster_reads_name(enum cluster_reads reads);
 enum conclave_code cluster_load(struct kv_transaction *transaction, struct cluster_record *cluster)
     MUST_USE;
 
+/* No slice of `cluster` may be the store's. */
+enum conclave_code cluster_save(struct model_context *context, const struct cluster_record *cluster)
+    MUST_USE;
+
 /* The command `genesis`: makes the cluster, its first chair (member 1) and the presets.
  * `command->author` becomes 1. */
 enum conclave_code cluster_apply_genesis(struct model_context *context, struct command *command)

@@ -1,5 +1,6 @@
 /* See command.h. The order of the checks is part of what the log means:
  *
+ *   0. what begins a cluster: genesis, and cluster.restore, which is no client's to send.
  *   1. decodable, of this cluster, by a known author, not expired. Refused so, it is replied to and
  *      counted, but not kept in the table of replies.
  *   2. the same author and nonce before: the first reply again, or nonce_reused. Neither changes
@@ -24,6 +25,7 @@
 #include "model/poll_apply.h"
 #include "model/proposal.h"
 #include "model/replies.h"
+#include "model/restore.h"
 
 /* Who may is told by the rules of auth/roles.h. */
 struct command_kind {
@@ -55,7 +57,7 @@ static const struct command_kind kinds[] = {
 #define ROLES_OF_ROLL     (ROLE_SET(ROLE_VOTER) | ROLE_SET(ROLE_EXPERT))
 #define ROLES_OF_PROPOSAL ROLE_SET(ROLE_AUTHOR)
 
-static const char GENESIS[] = "genesis";
+static const char GENESIS[] = GENESIS_KIND;
 
 /* --- Replies --- */
 
@@ -218,6 +220,22 @@ static enum conclave_code repeat(struct model_context *context, const struct env
     return CONCLAVE_OK;
 }
 
+/* Where a backup ends: docs/RECORD.md, "Restoring". */
+static enum conclave_code apply_restore(struct model_context *context,
+                                        const struct envelope *envelope, struct slice bytes)
+{
+    struct command command = {.envelope = envelope};
+    enum conclave_code decided = restore_apply(context, &command, bytes);
+    if (store_failed(decided)) {
+        return decided;
+    }
+    enum conclave_code code = conclude(context, envelope, decided);
+    if (code != CONCLAVE_OK || decided != CONCLAVE_OK) {
+        return code;
+    }
+    return reply_save(context, &command, context->envelope_hash, CONCLAVE_OK);
+}
+
 static enum conclave_code apply_genesis(struct model_context *context,
                                         const struct envelope *envelope)
 {
@@ -302,7 +320,9 @@ enum conclave_code command_apply(struct model_context *context, struct slice byt
         return conclude(context, &envelope, code);
     }
     sha256(envelope.bytes, context->envelope_hash);
-    code = apply_envelope(context, &envelope);
+    bool restores = context->has_cluster && genesis_founds(&envelope) &&
+                    slice_is_text(envelope.kind, GENESIS_RESTORE_KIND);
+    code = restores ? apply_restore(context, &envelope, bytes) : apply_envelope(context, &envelope);
     envelope_close(&envelope);
     return code;
 }

@@ -14,6 +14,7 @@
  *   REPLY           nonce 16, member u32        hash of the envelope, the reply  replies.c
  *   REPLY_QUEUE     index u64                   log time, REPLY keys it made     replies.c
  *   NODE            node u64                    a node, once a command is about it node.c
+ *   RESTORE                                     what this was before it was restored restore.c
  *   MEMBER_ID       id                          member u32, has had other keys   member.c
  *   MEMBER          member u32                  a member                         member.c
  *   MEMBER_KEY      public key 32               member u32, for ever             member.c
@@ -51,6 +52,7 @@ enum key_space {
     KEY_REPLY = 0x13,
     KEY_REPLY_QUEUE = 0x14,
     KEY_NODE = 0x15,
+    KEY_RESTORE = 0x16,
     KEY_MEMBER_ID = 0x20,
     KEY_MEMBER = 0x21,
     KEY_MEMBER_KEY = 0x22,

@@ -10,6 +10,7 @@
 #include "model/member_key.h"
 #include "model/poll_apply.h"
 #include "model/replies.h"
+#include "model/restore.h"
 
 #define RESULT_BYTES (64u * 1024u)
 
@@ -120,6 +121,22 @@ enum conclave_code model_cluster(struct kv_transaction *transaction, struct mode
     cluster->name = record.name;
     cluster->nodes = record.nodes;
     return model_time(transaction, &cluster->time_ms);
+}
+
+enum conclave_code model_founding(struct kv_transaction *transaction,
+                                  struct model_founding *founding)
+{
+    ASSERT(founding != NULL);
+    struct cluster_record cluster;
+    struct restore_record restored = {.count = 0};
+    enum conclave_code code = cluster_load(transaction, &cluster);
+    if (code != CONCLAVE_OK) {
+        return code;
+    }
+    code = restore_load(transaction, &restored);
+    *founding = (struct model_founding){.restored = code == CONCLAVE_OK, .index = restored.index};
+    memcpy(founding->cluster_id, cluster.id, sizeof founding->cluster_id);
+    return code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
 }
 
 enum conclave_code model_author(struct kv_transaction *transaction, struct slice author,

@@ -98,6 +98,16 @@ enum conclave_code model_reply(struct kv_transaction *transaction, struct slice 
 enum conclave_code model_reads_public(struct kv_transaction *transaction, bool *reads_public)
     MUST_USE;
 
+/* How the cluster began: `restored`, with the cluster.restore in the entry `index`, or with a
+ * genesis. NOT_FOUND before genesis. */
+struct model_founding {
+    uint8_t cluster_id[16];
+    bool restored;
+    uint64_t index;
+};
+enum conclave_code model_founding(struct kv_transaction *transaction,
+                                  struct model_founding *founding) MUST_USE;
+
 /* Log time: that of the last batch applied, 0 before the first. */
 enum conclave_code model_time(struct kv_transaction *transaction, uint64_t *time_ms) MUST_USE;
 

@@ -2,6 +2,7 @@
 #include "model/node.h"
 
 #include "model/cluster.h"
+#include "model/restore.h"
 
 #define NODE_VERSION        1u
 #define GENESIS_NODE_PARTS  4u /* id, peer address, client address, key */
@@ -58,11 +59,12 @@ static enum conclave_code place(struct node_list *list, const struct node_record
     return CONCLAVE_OK;
 }
 
-static enum conclave_code place_of_genesis(struct node_list *list, const msgpack_object *entry)
+static enum conclave_code place_of_genesis(struct node_list *list, const msgpack_object *entry,
+                                           uint64_t index)
 {
     const msgpack_object *parts;
     uint32_t part_count;
-    struct node_record node = {.role = NODE_VOTER, .index = GENESIS_INDEX};
+    struct node_record node = {.role = NODE_VOTER, .index = index};
     if (codec_get_array(entry, GENESIS_NODE_PARTS, GENESIS_PARTS_LIMIT, &parts, &part_count) !=
             CONCLAVE_OK ||
         codec_get_u64(&parts[0], &node.id) != CONCLAVE_OK ||
@@ -77,10 +79,16 @@ static enum conclave_code place_of_genesis(struct node_list *list, const msgpack
 static enum conclave_code load_genesis(struct kv_transaction *transaction, struct node_list *list)
 {
     struct cluster_record cluster;
+    struct restore_record restored;
     enum conclave_code code = cluster_load(transaction, &cluster);
     if (code != CONCLAVE_OK) {
         return code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
     }
+    code = restore_load(transaction, &restored);
+    if (code != CONCLAVE_OK && code != CONCLAVE_NOT_FOUND) {
+        return code;
+    }
+    uint64_t index = code == CONCLAVE_OK ? restored.index : GENESIS_INDEX;
     struct codec_tree tree;
     const msgpack_object *entries;
     uint32_t count;
@@ -92,7 +100,7 @@ static enum conclave_code load_genesis(struct kv_transaction *transaction, struc
         code = CONCLAVE_CORRUPT;
     }
     for (uint32_t i = 0; code == CONCLAVE_OK && i < count; i++) {
-        code = place_of_genesis(list, &entries[i]);
+        code = place_of_genesis(list, &entries[i], index);
     }
     codec_tree_close(&tree); /* the texts point into the record, not into the tree */
     return code;

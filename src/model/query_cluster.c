@@ -5,6 +5,7 @@
 #include "model/node.h"
 #include "model/query.h"
 #include "model/replies.h"
+#include "model/restore.h"
 
 /* The nodes that make up the cluster now, as commands after genesis have it. */
 static void write_nodes(struct buffer *answer, const struct node_list *list)
@@ -32,6 +33,23 @@ static void write_nodes(struct buffer *answer, const struct node_list *list)
     }
 }
 
+/* What the cluster was before it was restored from a backup, or nil. */
+static void write_restored(struct buffer *answer, const struct restore_record *restored)
+{
+    codec_write_text(answer, "restored");
+    if (restored->count == 0) {
+        codec_write_nil(answer);
+        return;
+    }
+    codec_write_map(answer, 2);
+    pair_u64(answer, "index", restored->index);
+    codec_write_text(answer, "clusters");
+    codec_write_array(answer, restored->count);
+    for (uint32_t i = 0; i < restored->count; i++) {
+        codec_write_bytes(answer, slice_of(restored->clusters[i], ENVELOPE_CLUSTER_BYTES));
+    }
+}
+
 enum conclave_code query_cluster_get(const struct query *query)
 {
     struct cluster_record cluster;
@@ -47,17 +65,23 @@ enum conclave_code query_cluster_get(const struct query *query)
     if (code == CONCLAVE_OK) {
         code = node_list_load(query->transaction, &nodes);
     }
+    struct restore_record restored = {.count = 0};
+    if (code == CONCLAVE_OK) {
+        code = restore_load(query->transaction, &restored);
+        code = code == CONCLAVE_NOT_FOUND ? CONCLAVE_OK : code;
+    }
     if (code != CONCLAVE_OK) {
         return code;
     }
     struct buffer *answer = query->answer;
-    query_begin(query, 9);
+    query_begin(query, 10);
     pair_string(answer, "name", cluster.name);
     pair_bytes(answer, "cluster", slice_of(cluster.id, ENVELOPE_CLUSTER_BYTES));
     pair_u64(answer, "created", cluster.created_ms);
     pair_string(answer, "chair", cluster.chair);
     pair_text(answer, "reads", cluster_reads_name(cluster.reads));
     write_nodes(answer, &nodes);
+    write_restored(answer, &restored);
     pair_bytes(answer, "digest", query->digest);
     pair_u64(answer, "time", head.time_ms);
     codec_write_text(answer, "counts");

@@ -3,7 +3,7 @@
  *
  * One mutation in eight signs the command anew, with the key that the seeds' chair has.
  *
- * fuzz: -max_len=700
+ * fuzz: -max_len=1000
  */
 #include "auth/genesis.h"
 
@@ -18,8 +18,10 @@
 #define MARK       "conclave-genesis-v1 "
 #define BASE64_URL sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
-static const char *const words[] = {"name",           "nodes",   "chair",   "id", "key",
-                                    "127.0.0.1:7101", "created", "genesis", NULL};
+static const char *const words[] = {
+    "name",    "nodes",           "chair",  "id",    "key",      "127.0.0.1:7101", "created",
+    "genesis", "cluster.restore", "former", "index", "clusters", "digest",         "leaves",
+    "root",    "backup",          NULL};
 static struct fuzz_file file;
 static struct actor chair;
 
@@ -101,6 +103,7 @@ static void run_command(struct slice command)
     ASSERT(code == CONCLAVE_OK);
     ASSERT(slice_equal(buffer_slice(&found.command), command));
     ASSERT(memcmp(found.cluster_id, genesis.cluster_id, sizeof found.cluster_id) == 0);
+    ASSERT(found.restores == (genesis.former.count > 0));
     ASSERT(found.node_count == genesis.node_count);
     for (unsigned i = 0; i < found.node_count; i++) {
         ASSERT(found.nodes[i].node_id == genesis.nodes[i].id);
@@ -133,5 +136,8 @@ void fuzz_seeds(void)
         }
         fuzz_seed_buffer(nodes == 1 ? "one" : "three", "0", &seed);
     }
+    const struct genesis_former former = {.count = 2, .index = 7, .leaves = 5};
+    actor_restore(&chair, &seed, 1, 1767225600000, &former);
+    fuzz_seed_buffer("restore", "0", &seed);
     buffer_close(&seed);
 }

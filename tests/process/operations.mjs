@@ -52,12 +52,21 @@ test('the runbook', { timeout: 600_000 }, async (t) => {
   fs.mkdirSync(path.join(home, 'cluster'), { recursive: true });
   fs.writeFileSync(path.join(home, 'cluster/local'),
     `#!/bin/sh\nexec '${sourceDirectory}/cluster/local' --dir '${cluster.data}' --port ${cluster.portBase} "$@"\n`, { mode: 0o755 });
+  // Nodes of a restored cluster that a failed task left.
+  t.after(() => {
+    for (const node of [1, 2, 3]) {
+      try {
+        process.kill(Number(fs.readFileSync(path.join(home, `new/node${node}.pid`), 'utf8')), 'SIGKILL');
+      } catch { /* it has ended, or was never started */ }
+    }
+  });
   const environment = {
     CONCLAVE_BIN_DIR: binaryDirectory,
     CONCLAVE_ENDPOINTS: cluster.endpoints(),
     CONCLAVE_KEY: path.join(cluster.data, 'chair.key'),
     PATH: `${binaryDirectory}:${process.env.PATH}`,
     DIRECTORY: home,
+    ...Object.fromEntries([1, 2, 3].flatMap((node) => [[`PEER${node}`, `127.0.0.1:${cluster.portBase + node}`], [`CLIENT${node}`, cluster.endpoint(node)]])),
     PORT4: String(cluster.portBase + 4),
     CLIENT4: String(cluster.portBase + 104),
     ...Object.fromEntries([1, 2, 3].map((node) => [`HTTP${node}`, `http://${cluster.httpAddress(node)}`])),

@@ -71,6 +71,33 @@ void actor_node_key(struct auth_key *key, uint64_t node_id)
     auth_key_from_seed(key, seed);
 }
 
+/* What a genesis has, and what follows it in a restore. */
+static void write_founding(struct buffer *body, const struct actor *actor, unsigned node_count,
+                           uint64_t created_ms)
+{
+    write_pair(body, "name", "test");
+    codec_write_text(body, "nodes");
+    codec_write_array(body, node_count);
+    for (unsigned id = 1; id <= node_count; id++) {
+        char address[LIMIT_ADDRESS_BYTES + 1];
+        struct auth_key key;
+        actor_node_key(&key, id);
+        codec_write_array(body, 4);
+        codec_write_u64(body, id);
+        snprintf(address, sizeof address, "127.0.0.1:%u", 7100 + id);
+        codec_write_text(body, address);
+        snprintf(address, sizeof address, "127.0.0.1:%u", 7200 + id);
+        codec_write_text(body, address);
+        codec_write_bytes(body, slice_of(key.public_key, sizeof key.public_key));
+    }
+    codec_write_text(body, "chair");
+    codec_write_map(body, 2);
+    write_pair(body, "id", actor->id);
+    write_key(body, actor);
+    codec_write_text(body, "created");
+    codec_write_u64(body, created_ms);
+}
+
 void actor_genesis(struct actor *actor, struct buffer *command, unsigned node_count,
                    uint64_t created_ms)
 {
@@ -78,28 +105,36 @@ void actor_genesis(struct actor *actor, struct buffer *command, unsigned node_co
     struct buffer body;
     buffer_init(&body, LIMIT_COMMAND_BYTES);
     codec_write_map(&body, 4);
-    write_pair(&body, "name", "test");
-    codec_write_text(&body, "nodes");
-    codec_write_array(&body, node_count);
-    for (unsigned id = 1; id <= node_count; id++) {
-        char address[LIMIT_ADDRESS_BYTES + 1];
-        struct auth_key key;
-        actor_node_key(&key, id);
-        codec_write_array(&body, 4);
-        codec_write_u64(&body, id);
-        snprintf(address, sizeof address, "127.0.0.1:%u", 7100 + id);
-        codec_write_text(&body, address);
-        snprintf(address, sizeof address, "127.0.0.1:%u", 7200 + id);
-        codec_write_text(&body, address);
-        codec_write_bytes(&body, slice_of(key.public_key, sizeof key.public_key));
-    }
-    codec_write_text(&body, "chair");
-    codec_write_map(&body, 2);
-    write_pair(&body, "id", actor->id);
-    write_key(&body, actor);
-    codec_write_text(&body, "created");
-    codec_write_u64(&body, created_ms);
+    write_founding(&body, actor, node_count, created_ms);
     finish(actor, command, no_cluster, created_ms + 1000u, "genesis", &body);
+}
+
+void actor_restore(struct actor *actor, struct buffer *command, unsigned node_count,
+                   uint64_t created_ms, const struct genesis_former *former)
+{
+    static const uint8_t no_cluster[16];
+    struct buffer body;
+    buffer_init(&body, LIMIT_COMMAND_BYTES);
+    codec_write_map(&body, 5);
+    write_founding(&body, actor, node_count, created_ms);
+    codec_write_text(&body, "former");
+    codec_write_map(&body, 6);
+    codec_write_text(&body, "clusters");
+    codec_write_array(&body, former->count);
+    for (uint32_t i = 0; i < former->count; i++) {
+        codec_write_bytes(&body, slice_of(former->clusters[i], sizeof former->clusters[i]));
+    }
+    codec_write_text(&body, "index");
+    codec_write_u64(&body, former->index);
+    codec_write_text(&body, "digest");
+    codec_write_bytes(&body, slice_of(former->digest, sizeof former->digest));
+    codec_write_text(&body, "leaves");
+    codec_write_u64(&body, former->leaves);
+    codec_write_text(&body, "root");
+    codec_write_bytes(&body, slice_of(former->root, sizeof former->root));
+    codec_write_text(&body, "backup");
+    codec_write_bytes(&body, slice_of(former->backup, sizeof former->backup));
+    finish(actor, command, no_cluster, created_ms + 1000u, "cluster.restore", &body);
 }
 
 void actor_admit(struct actor *actor, struct buffer *command, const uint8_t cluster_id[16],

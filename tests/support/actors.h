@@ -6,6 +6,7 @@
 #include <conclave/limits.h>
 
 #include "auth/auth.h"
+#include "auth/genesis.h"
 #include "base/buffer.h"
 
 struct actor {
@@ -27,6 +28,10 @@ void actor_node_key(struct auth_key *key, uint64_t node_id);
  * actor_node_key's keys. */
 void actor_genesis(struct actor *actor, struct buffer *command, unsigned node_count,
                    uint64_t created_ms);
+
+/* cluster.restore by the actor as chair, with the same nodes, after what `former` says. */
+void actor_restore(struct actor *actor, struct buffer *command, unsigned node_count,
+                   uint64_t created_ms, const struct genesis_former *former);
 
 /* Any other kind, with a packed body. */
 void actor_command(struct actor *actor, struct buffer *command, const uint8_t cluster_id[16],

@@ -12,7 +12,7 @@ _conclave() {
     done
     path=${found[0]:-}${found[1]:+/${found[1]}}
     case ${found[0]:-} in
-    init|vote|tally|request|log|watch|status|top|export|receipt|verify|audit|witness|help|version|completion) path=${found[0]} ;;
+    init|vote|tally|request|log|watch|status|top|export|restore|receipt|verify|audit|witness|help|version|completion) path=${found[0]} ;;
     esac
     case $previous in
     --key|-k|--file|--out|--ca|--cert|--cert-key|--dir)
@@ -21,7 +21,7 @@ _conclave() {
     esac
     options=' --endpoint --key --passphrase-fd --ca --cert --cert-key --timeout --json --stale --no-color --quiet --help --version'
     case $path in
-    '') words="key init cluster certs member policy proposal poll vote tally decision ballot request log watch status top import export backup receipt verify audit witness help version completion" ;;
+    '') words="key init cluster certs member policy proposal poll vote tally decision ballot request log watch status top import export backup restore receipt verify audit witness help version completion" ;;
     key) words="new show passphrase list" ;;
     key/new) options+=" --passphrase" ;;
     key/show) options+=" --public" ;;
@@ -77,6 +77,7 @@ _conclave() {
     backup) words="save inspect verify" ;;
     backup/save) options+=" --force" ;;
     backup/verify) options+=" --cluster" ;;
+    restore) options+=" --node --out --name --tls --cluster" ;;
     receipt) options+=" --index --position --request --pending --out --cluster" ;;
     verify) options+=" --export --cluster --public-key" ;;
     audit) options+=" --receipts --cluster" ;;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "auth/genesis.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "commands.h"
@@ -29,6 +30,7 @@ struct auditing {
     const char *directory;
     uint8_t cluster_id[AUTH_CLUSTER_ID_BYTES];
     struct checkpoint_nodes nodes;
+    struct buffer founding;       /* the command that founds the cluster */
     struct record_checkpoint now; /* what the cluster has signed */
     size_t held, contradicted;
     char first[FAULT_BYTES]; /* of what is wrong */
@@ -344,6 +346,25 @@ static void report(struct auditing *auditing, const char *path, const struct aud
     output_print(output, OUTPUT_PLAIN, "\n");
 }
 
+/* A receipt of this cluster; or of one whose record this one restored: then what was signed there
+ * is the beginning of what is signed here. */
+static enum conclave_code open_receipt(const struct auditing *auditing,
+                                       struct audit_receipt *proven, struct slice text,
+                                       struct codec_error *error)
+{
+    struct genesis genesis;
+    struct codec_error other;
+    enum conclave_code code = audit_receipt_open(proven, text, auditing->cluster_id, error);
+    if (code != CONCLAVE_NOT_PROVEN ||
+        genesis_decode(&genesis, buffer_slice(&auditing->founding), &other) != CONCLAVE_OK) {
+        return code;
+    }
+    for (uint32_t i = 0; i < genesis.former.count && code == CONCLAVE_NOT_PROVEN; i++) {
+        code = audit_receipt_open(proven, text, genesis.former.clusters[i], &other);
+    }
+    return code;
+}
+
 static bool audit_one(const char *name, void *context)
 {
     struct auditing *auditing = context;
@@ -366,7 +387,7 @@ static bool audit_one(const char *name, void *context)
         buffer_close(&text);
         return false;
     }
-    code = audit_receipt_open(&proven, buffer_slice(&text), auditing->cluster_id, &error);
+    code = open_receipt(auditing, &proven, buffer_slice(&text), &error);
     if (code == CONCLAVE_OK) {
         bool good = check(auditing, &proven, why);
         ASSERT(good == (why[0] == '\0'));
@@ -451,7 +472,8 @@ static int run(struct auditing *auditing)
         status = choose_directory(auditing, directory);
     }
     if (status == 0) {
-        status = record_nodes(auditing->cli, auditing->cluster_id, &auditing->nodes, NULL);
+        status = record_nodes(auditing->cli, auditing->cluster_id, &auditing->nodes,
+                              &auditing->founding);
     }
     if (status != 0) {
         return status;
@@ -484,8 +506,10 @@ static int run_audit(struct cli *cli)
     auditing->cli = cli;
     auditing->list = json_array();
     record_checkpoint_init(&auditing->now);
+    buffer_init(&auditing->founding, LIMIT_FRAME_BYTES);
     int status = run(auditing);
     record_checkpoint_close(&auditing->now);
+    buffer_close(&auditing->founding);
     json_decref(auditing->list);
     memory_free(auditing);
     return status;

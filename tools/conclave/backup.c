@@ -1,7 +1,7 @@
 /* conclave backup: a copy of the whole record in one file, and what there is to know of it. */
 #include "backup.h"
 
-#include "backup_file.h"
+#include "backup/backup_file.h"
 #include "commands.h"
 #include "record_ask.h"
 #include "verify_export.h"
@@ -9,7 +9,7 @@
 int backup_check(struct cli *cli, const char *path)
 {
     struct codec_error error = {.text = ""};
-    enum conclave_code code = backup_file_check(path, &error);
+    enum conclave_code code = backup_file_check(path, NULL, &error);
     const char *hint = code == CONCLAVE_NOT_PROVEN ? "take another copy of it, or an older backup"
                        : code == CONCLAVE_BAD_REQUEST
                            ? "`conclave backup save` makes one; an export is checked by `conclave "

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "backup.h"
-#include "backup_file.h"
+#include "backup/backup_file.h"
 #include "convert.h"
 #include "format.h"
 
@@ -331,7 +331,7 @@ int backup_run_inspect(struct cli *cli)
                               .voters = json_object(),
                               .polls = json_object()};
     struct codec_error error = {.text = ""};
-    enum conclave_code code = backup_file_check(inspect.path, &error);
+    enum conclave_code code = backup_file_check(inspect.path, NULL, &error);
     bool intact = code == CONCLAVE_OK;
     int status = intact || code == CONCLAVE_NOT_PROVEN ? 0 : backup_check(cli, inspect.path);
     if (status == 0) {

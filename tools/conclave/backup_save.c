@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "backup.h"
-#include "backup_file.h"
+#include "backup/backup_file.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "client/connection.h"

@@ -2,13 +2,13 @@
 #include "commands.h"
 
 const struct command_group *const cli_groups[] = {
-    &cli_group_key,     &cli_group_init,    &cli_group_cluster,    &cli_group_certs,
-    &cli_group_member,  &cli_group_policy,  &cli_group_proposal,   &cli_group_poll,
-    &cli_group_vote,    &cli_group_tally,   &cli_group_decision,   &cli_group_ballot,
-    &cli_group_request, &cli_group_log,     &cli_group_watch,      &cli_group_status,
-    &cli_group_top,     &cli_group_import,  &cli_group_export,     &cli_group_backup,
-    &cli_group_receipt, &cli_group_verify,  &cli_group_audit,      &cli_group_witness,
-    &cli_group_help,    &cli_group_version, &cli_group_completion,
+    &cli_group_key,     &cli_group_init,    &cli_group_cluster,  &cli_group_certs,
+    &cli_group_member,  &cli_group_policy,  &cli_group_proposal, &cli_group_poll,
+    &cli_group_vote,    &cli_group_tally,   &cli_group_decision, &cli_group_ballot,
+    &cli_group_request, &cli_group_log,     &cli_group_watch,    &cli_group_status,
+    &cli_group_top,     &cli_group_import,  &cli_group_export,   &cli_group_backup,
+    &cli_group_restore, &cli_group_receipt, &cli_group_verify,   &cli_group_audit,
+    &cli_group_witness, &cli_group_help,    &cli_group_version,  &cli_group_completion,
 };
 const size_t cli_group_count = sizeof cli_groups / sizeof cli_groups[0];
 

@@ -25,6 +25,7 @@ extern const struct command_group cli_group_top;
 extern const struct command_group cli_group_import;
 extern const struct command_group cli_group_export;
 extern const struct command_group cli_group_backup;
+extern const struct command_group cli_group_restore;
 extern const struct command_group cli_group_receipt;
 extern const struct command_group cli_group_verify;
 extern const struct command_group cli_group_audit;

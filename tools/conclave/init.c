@@ -23,31 +23,11 @@
 #include "commands.h"
 #include "convert.h"
 #include "format.h"
+#include "init.h"
 #include "key.h"
 
 #define NOT_AFTER_AHEAD_MS LIMIT_NOT_AFTER_AHEAD_MS
 #define INI_LINE_BYTES     198 /* conclaved reads no longer line (inih's INI_MAX_LINE is 200) */
-
-struct init_node {
-    uint64_t id;
-    char peer[LIMIT_ADDRESS_BYTES + 1];
-    char client[LIMIT_ADDRESS_BYTES + 1];
-    uint8_t public_key[AUTH_PUBLIC_KEY_BYTES];
-};
-
-struct init {
-    const char *name;
-    const char *chair;
-    const char *out;
-    char directory[CLI_PATH_BYTES]; /* `out`, absolute */
-    bool tls;
-    char certs[CLI_PATH_BYTES]; /* with TLS: where the certificates are */
-    struct init_node nodes[LIMIT_NODES];
-    size_t node_count;
-    uint64_t created_ms;
-    uint8_t cluster_id[AUTH_CLUSTER_ID_BYTES];
-    struct buffer command;
-};
 
 /* "1=127.0.0.1:7101,127.0.0.1:7201" */
 static bool parse_node(const char *text, struct init_node *node)
@@ -123,7 +103,7 @@ static int check_distinct(struct cli *cli, const struct init *init)
     return 0;
 }
 
-static int take_nodes(struct cli *cli, struct init *init)
+int init_take_nodes(struct cli *cli, struct init *init)
 {
     size_t count = args_count(&cli->args, "node");
     if (count == 0 || count > LIMIT_NODES) {
@@ -151,6 +131,19 @@ static int take_nodes(struct cli *cli, struct init *init)
     return check_distinct(cli, init);
 }
 
+int init_check_name(struct cli *cli, const char *name)
+{
+    if (name[0] == '\0' || strlen(name) > LIMIT_NAME_BYTES) {
+        return cli_usage(cli, "--name: 1 to %u bytes", LIMIT_NAME_BYTES);
+    }
+    for (const char *at = name; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) { /* it stands in lines of the files */
+            return cli_usage(cli, "--name: no control characters");
+        }
+    }
+    return 0;
+}
+
 static int take_options(struct cli *cli, struct init *init)
 {
     init->name = args_text(&cli->args, "name");
@@ -160,13 +153,9 @@ static int take_options(struct cli *cli, struct init *init)
     if (init->name == NULL || init->chair == NULL || init->out == NULL) {
         return cli_usage(cli, "--name, --chair and --out are needed");
     }
-    if (init->name[0] == '\0' || strlen(init->name) > LIMIT_NAME_BYTES) {
-        return cli_usage(cli, "--name: 1 to %u bytes", LIMIT_NAME_BYTES);
-    }
-    for (const char *at = init->name; *at != '\0'; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f) { /* it stands in lines of the files */
-            return cli_usage(cli, "--name: no control characters");
-        }
+    int status = init_check_name(cli, init->name);
+    if (status != 0) {
+        return status;
     }
     const char *reads = args_text(&cli->args, "reads");
     if (reads != NULL && strcmp(reads, "public") != 0 && strcmp(reads, "members") != 0) {
@@ -175,7 +164,7 @@ static int take_options(struct cli *cli, struct init *init)
     if (!envelope_id_valid(slice_of_text(init->chair))) {
         return cli_usage(cli, "--chair %s: not a member id", init->chair);
     }
-    return take_nodes(cli, init);
+    return init_take_nodes(cli, init);
 }
 
 /* The chair's key: the file's, or a new one. */
@@ -195,11 +184,35 @@ static int take_key(struct cli *cli, const struct init *init, bool *made)
     return status;
 }
 
+static void write_former(struct buffer *buffer, const struct genesis_former *former)
+{
+    codec_write_text(buffer, "former");
+    codec_write_map(buffer, 6);
+    codec_write_text(buffer, "clusters");
+    codec_write_array(buffer, former->count);
+    for (uint32_t i = 0; i < former->count; i++) {
+        codec_write_bytes(buffer, slice_of(former->clusters[i], sizeof former->clusters[i]));
+    }
+    codec_write_text(buffer, "index");
+    codec_write_u64(buffer, former->index);
+    codec_write_text(buffer, "digest");
+    codec_write_bytes(buffer, slice_of(former->digest, sizeof former->digest));
+    codec_write_text(buffer, "leaves");
+    codec_write_u64(buffer, former->leaves);
+    codec_write_text(buffer, "root");
+    codec_write_bytes(buffer, slice_of(former->root, sizeof former->root));
+    codec_write_text(buffer, "backup");
+    codec_write_bytes(buffer, slice_of(former->backup, sizeof former->backup));
+}
+
 static void write_body(struct buffer *buffer, const struct cli *cli, const struct init *init)
 {
     const char *chair_name = args_text(&cli->args, "chair-name");
     const char *reads = args_text(&cli->args, "reads");
-    codec_write_map(buffer, reads == NULL ? 4 : 5);
+    codec_write_map(buffer, 4u + (reads != NULL ? 1u : 0u) + (init->former != NULL ? 1u : 0u));
+    if (init->former != NULL) {
+        write_former(buffer, init->former);
+    }
     if (reads != NULL) {
         codec_write_text(buffer, "reads");
         codec_write_text(buffer, reads);
@@ -258,13 +271,15 @@ static int sign_genesis(struct cli *cli, struct init *init)
     uint8_t signature[ENVELOPE_SIGNATURE_BYTES];
     struct buffer envelope;
     buffer_init(&envelope, LIMIT_COMMAND_BYTES);
-    init->created_ms = clock_wall_ms(&clock_system);
+    uint64_t now_ms = clock_wall_ms(&clock_system);
+    init->created_ms = init->created_ms > now_ms ? init->created_ms : now_ms;
     randombytes_buf(nonce, sizeof nonce);
-    const struct envelope head = {.cluster = slice_of(no_cluster, sizeof no_cluster),
-                                  .author = slice_of_text(init->chair),
-                                  .nonce = slice_of(nonce, sizeof nonce),
-                                  .not_after_ms = init->created_ms + NOT_AFTER_AHEAD_MS,
-                                  .kind = slice_of_text("genesis")};
+    const struct envelope head = {
+        .cluster = slice_of(no_cluster, sizeof no_cluster),
+        .author = slice_of_text(init->chair),
+        .nonce = slice_of(nonce, sizeof nonce),
+        .not_after_ms = init->created_ms + NOT_AFTER_AHEAD_MS,
+        .kind = slice_of_text(init->former == NULL ? GENESIS_KIND : GENESIS_RESTORE_KIND)};
     envelope_write_head(&envelope, &head);
     write_body(&envelope, cli, init);
     enum conclave_code code = envelope.status;
@@ -311,11 +326,12 @@ static int write_genesis(struct cli *cli, const struct init *init)
     snprintf(path, sizeof path, "%s/genesis", init->directory);
     char head[1024];
     snprintf(head, sizeof head,
-             "# The genesis of the Conclave cluster \"%s\", made by conclave init.\n"
+             "# The genesis of the Conclave cluster \"%s\", made by conclave %s.\n"
              "# Every node is started with this same file: conclaved --bootstrap. Nothing in it is "
              "secret.\n"
              "# cluster %s\n# chair %s\n# created %s\nconclave-genesis-v1 ",
-             init->name, hex == NULL ? "" : hex, init->chair, created);
+             init->name, init->former == NULL ? "init" : "restore", hex == NULL ? "" : hex,
+             init->chair, created);
     int status;
     if (hex == NULL || base64 == NULL) {
         status = cli_error(cli, CONCLAVE_NO_MEMORY, "", "out of memory");
@@ -380,7 +396,7 @@ static int check_lines(struct cli *cli, const struct init *init)
 }
 
 /* Makes the directory and its absolute name, free of what would break a line of the files. */
-static int make_directory(struct cli *cli, struct init *init)
+int init_make_directory(struct cli *cli, struct init *init)
 {
     char path[CLI_PATH_BYTES];
     snprintf(path, sizeof path, "%s/", init->out);
@@ -444,8 +460,10 @@ static void print_next(const struct cli *cli, const struct init *init, bool made
     output_print(output, OUTPUT_BOLD, "\nStart the nodes:\n");
     for (size_t i = 0; i < init->node_count; i++) {
         output_print(output, OUTPUT_PLAIN,
-                     "  conclaved --config %s/node%llu.ini --bootstrap %s/genesis\n",
-                     init->directory, (unsigned long long)init->nodes[i].id, init->directory);
+                     "  conclaved --config %s/node%llu.ini --bootstrap %s/genesis%s%s\n",
+                     init->directory, (unsigned long long)init->nodes[i].id, init->directory,
+                     init->former == NULL ? "" : " --restore ",
+                     init->former == NULL ? "" : init->backup);
     }
     output_print(output, OUTPUT_BOLD, "\nThen look:\n");
     char *key = realpath(cli->key_path, NULL);
@@ -480,11 +498,38 @@ static void print_json(const struct cli *cli, const struct init *init)
                                               (unsigned long long)init->nodes[i].id));
         (void)json_array_append_new(nodes, node);
     }
-    output_json(&cli->output, "init",
+    output_json(&cli->output, init->former == NULL ? "init" : "restored",
                 json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "cluster", hex == NULL ? "" : hex,
                           "name", init->name, "chair", init->chair, "key_file", cli->key_path,
                           "genesis", json_sprintf("%s/genesis", init->directory), "nodes", nodes));
     memory_free(hex);
+}
+
+int init_sign(struct cli *cli, struct init *init)
+{
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < init->node_count; i++) {
+        status = make_node_key(cli, init, &init->nodes[i]);
+    }
+    return status == 0 ? sign_genesis(cli, init) : status;
+}
+
+int init_write(struct cli *cli, const struct init *init)
+{
+    int status = init->tls ? make_certificates(cli, init) : 0;
+    for (size_t i = 0; status == 0 && i < init->node_count; i++) {
+        status = write_configuration(cli, init, i);
+    }
+    return status == 0 ? write_genesis(cli, init) : status;
+}
+
+void init_print(const struct cli *cli, const struct init *init, bool made)
+{
+    if (cli->output.json) {
+        print_json(cli, init);
+    } else {
+        print_next(cli, init, made);
+    }
 }
 
 static int run_init(struct cli *cli)
@@ -494,30 +539,19 @@ static int run_init(struct cli *cli)
     bool made = false;
     int status = take_options(cli, &init);
     if (status == 0) {
-        status = make_directory(cli, &init);
+        status = init_make_directory(cli, &init);
     }
     if (status == 0) {
         status = take_key(cli, &init, &made);
     }
-    for (size_t i = 0; status == 0 && i < init.node_count; i++) {
-        status = make_node_key(cli, &init, &init.nodes[i]);
+    if (status == 0) {
+        status = init_sign(cli, &init);
     }
     if (status == 0) {
-        status = sign_genesis(cli, &init);
-    }
-    if (status == 0 && init.tls) {
-        status = make_certificates(cli, &init);
-    }
-    for (size_t i = 0; status == 0 && i < init.node_count; i++) {
-        status = write_configuration(cli, &init, i);
+        status = init_write(cli, &init);
     }
     if (status == 0) {
-        status = write_genesis(cli, &init); /* last: its presence says that the rest is there */
-    }
-    if (status == 0 && cli->output.json) {
-        print_json(cli, &init);
-    } else if (status == 0) {
-        print_next(cli, &init, made);
+        init_print(cli, &init, made);
     }
     buffer_close(&init.command);
     return status;
@@ -527,15 +561,9 @@ static const struct args_option init_options[] = {
     {.name = "name", .argument = "NAME", .help = "The cluster's name, for people"},
     {.name = "chair", .argument = "ID", .help = "The first chair's member id"},
     {.name = "chair-name", .argument = "NAME", .help = "The chair's name, for people"},
-    {.name = "node",
-     .argument = "N=PEER,CLIENT",
-     .help = "A node's number, its address for other nodes and its address for clients; again for "
-             "each node",
-     .repeatable = true},
-    {.name = "tls",
-     .help = "Make certificates too, and encrypt all connections (the default as soon as an "
-             "address is not loopback's)"},
-    {.name = "out", .argument = "DIR", .help = "Where the files go; made if it is not there"},
+    INIT_NODE_OPTION,
+    INIT_TLS_OPTION,
+    INIT_OUT_OPTION,
     {.name = "reads",
      .argument = "WHO",
      .help = "Who may read: public (default) or members; `conclave cluster set` changes it"},

@@ -88,6 +88,7 @@ json_t *record_query(struct cli *cli, const char *method, struct body *params,
 
 /* --- Genesis --- */
 
+/* The first command of the entries, in base64url. */
 static const char *first_command(const json_t *page)
 {
     size_t i;
@@ -102,38 +103,68 @@ static const char *first_command(const json_t *page)
     return "";
 }
 
-int record_nodes(struct cli *cli, const uint8_t id[AUTH_CLUSTER_ID_BYTES],
-                 struct checkpoint_nodes *nodes, struct buffer *genesis)
+/* The command that founds a cluster, in the first entry with commands from `index` on. */
+static int founding_at(struct cli *cli, uint64_t index, struct checkpoint_nodes *nodes,
+                       struct buffer *command)
 {
-    ASSERT(cli != NULL && id != NULL && nodes != NULL);
     struct body params;
+    struct codec_error error = {.text = "it is no base64url"};
     int status;
     body_init(&params);
-    body_u64(&params, "from", 1);
+    body_u64(&params, "from", index);
     body_u64(&params, "limit", GENESIS_ENTRIES);
     json_t *page = session_query(cli, "log.read", &params, &status);
     if (page == NULL) {
         return status;
     }
-    struct buffer command;
-    struct codec_error error = {.text = "it is no base64url"};
-    buffer_init(&command, LIMIT_FRAME_BYTES);
     enum conclave_code code = CONCLAVE_BAD_REQUEST;
-    if (convert_base64_parse(first_command(page), &command)) {
-        code = audit_genesis(buffer_slice(&command), nodes, &error);
+    buffer_clear(command);
+    if (convert_base64_parse(first_command(page), command)) {
+        code = audit_genesis(buffer_slice(command), nodes, &error);
     }
-    if (code != CONCLAVE_OK) {
-        status = cli_error(cli, CONCLAVE_NOT_PROVEN, "",
+    json_decref(page);
+    return code == CONCLAVE_OK
+               ? 0
+               : cli_error(cli, CONCLAVE_NOT_PROVEN, "",
                            "what the nodes show as the first command is no genesis: %s",
                            error.text);
-    } else if (memcmp(nodes->cluster_id, id, AUTH_CLUSTER_ID_BYTES) != 0) {
+}
+
+/* Where the cluster was restored from a backup, as the nodes say (its id will show); 0: it was not.
+ */
+static int restored_at(struct cli *cli, uint64_t *index)
+{
+    int status;
+    json_t *cluster = session_query(cli, "cluster.get", NULL, &status);
+    if (cluster == NULL) {
+        return status;
+    }
+    *index = convert_u64(json_object_get(cluster, "restored"), "index");
+    json_decref(cluster);
+    return 0;
+}
+
+int record_nodes(struct cli *cli, const uint8_t id[AUTH_CLUSTER_ID_BYTES],
+                 struct checkpoint_nodes *nodes, struct buffer *genesis)
+{
+    ASSERT(cli != NULL && id != NULL && nodes != NULL);
+    struct buffer command;
+    buffer_init(&command, LIMIT_FRAME_BYTES);
+    int status = founding_at(cli, 1, nodes, &command);
+    if (status == 0 && memcmp(nodes->cluster_id, id, AUTH_CLUSTER_ID_BYTES) != 0) {
+        uint64_t index = 0;
+        status = restored_at(cli, &index);
+        if (status == 0 && index > 0) {
+            status = founding_at(cli, index, nodes, &command);
+        }
+    }
+    if (status == 0 && memcmp(nodes->cluster_id, id, AUTH_CLUSTER_ID_BYTES) != 0) {
         status = cli_error(cli, CONCLAVE_NOT_PROVEN, "",
                            "the genesis that the nodes show does not make the id of this cluster");
-    } else if (genesis != NULL) {
+    } else if (status == 0 && genesis != NULL) {
         buffer_append(genesis, command.data, command.size);
     }
     buffer_close(&command);
-    json_decref(page);
     return status;
 }
 

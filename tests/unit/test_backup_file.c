@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tools/conclave/backup_file.h"
+#include "backup/backup_file.h"
 
 #define LINES \
     "{\"schema\":\"conclave.backup.v1\",\"cluster\":\"00\"}\n{\"schema\":\"conclave.end.v1\"}\n"
@@ -57,7 +57,7 @@ static void write_file(const struct fixture *fixture, const char *bytes, size_t 
 static enum conclave_code check(const struct fixture *fixture, char text[256])
 {
     struct codec_error error = {.text = ""};
-    enum conclave_code code = backup_file_check(fixture->path, &error);
+    enum conclave_code code = backup_file_check(fixture->path, NULL, &error);
     snprintf(text, 256, "%s", error.text);
     return code;
 }

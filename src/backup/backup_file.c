@@ -1,5 +1,5 @@
 /* Backup files and their checksum: see the header. */
-#include "backup_file.h"
+#include "backup/backup_file.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -130,7 +130,7 @@ static enum conclave_code check_head(FILE *file, struct codec_error *error)
     return CONCLAVE_BAD_REQUEST;
 }
 
-static enum conclave_code check_file(FILE *file, struct codec_error *error)
+static enum conclave_code check_file(FILE *file, uint8_t *sha256, struct codec_error *error)
 {
     static const char checksum_head[] = SCHEMA_HEAD "conclave.sha256.";
     char found[BACKUP_CHECKSUM_LINE_BYTES];
@@ -161,10 +161,14 @@ static enum conclave_code check_file(FILE *file, struct codec_error *error)
                                "last line has");
         return CONCLAVE_NOT_PROVEN;
     }
+    if (sha256 != NULL) {
+        (void)crypto_hash_sha256_final(&hash.state, sha256);
+    }
     return check_head(file, error);
 }
 
-enum conclave_code backup_file_check(const char *path, struct codec_error *error)
+enum conclave_code backup_file_check(const char *path, uint8_t sha256[BACKUP_SHA256_BYTES],
+                                     struct codec_error *error)
 {
     ASSERT(path != NULL && error != NULL);
     FILE *file = fopen(path, "rbe");
@@ -173,7 +177,7 @@ enum conclave_code backup_file_check(const char *path, struct codec_error *error
         codec_error_set(error, "it cannot be read: %s", strerror(errno));
         return code;
     }
-    enum conclave_code code = check_file(file, error);
+    enum conclave_code code = check_file(file, sha256, error);
     if (code == CONCLAVE_IO || code == CONCLAVE_NO_MEMORY) {
         codec_error_set(error, "it cannot be read: %s",
                         code == CONCLAVE_IO ? strerror(errno) : conclave_code_text(code));
