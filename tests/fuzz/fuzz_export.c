@@ -74,8 +74,9 @@ void fuzz_run(struct slice input)
     } else {
         write_lines(input);
     }
+    const struct verify_wish wish = {.path = file.path};
     rewind(cli.output.error);
-    int status = verify_export(&cli, file.path, NULL);
+    int status = verify_export(&cli, &wish);
     ASSERT(fflush(cli.output.error) == 0);
     ASSERT(status == 0 || said_size > 0);
 }
