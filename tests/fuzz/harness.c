@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/logger.h"
+
 /* `--seeds=DIRECTORY` writes the seeds there and ends. libFuzzer leaves flags with two dashes to
  * us. */
 #define SEEDS_FLAG "--seeds="
@@ -25,6 +27,8 @@ const char *__asan_default_options(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+    enum conclave_code code = logger_open("/dev/null"); /* lines are put together, not kept */
+    ASSERT(code == CONCLAVE_OK);
     fuzz_open();
     for (int i = 1; i < *argc; i++) {
         if (strncmp((*argv)[i], SEEDS_FLAG, sizeof SEEDS_FLAG - 1) == 0) {
