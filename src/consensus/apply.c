@@ -197,14 +197,15 @@ static enum conclave_code apply_next(struct applying *applying)
 }
 
 /* Entries to `last_index`, at most what one transaction takes; a configuration ends it. */
-static enum conclave_code apply_transaction(struct applying *applying, uint64_t last_index)
+static enum conclave_code apply_transaction(struct applying *applying, uint64_t last_index,
+                                            unsigned entries_max)
 {
     struct replica *replica = applying->replica;
     enum conclave_code rv = kv_begin(replica->config.kv, true, &applying->transaction);
     if (rv != CONCLAVE_OK) {
         return rv;
     }
-    for (unsigned i = 0; i < TRANSACTION_ENTRIES && applying->bytes < TRANSACTION_BYTES &&
+    for (unsigned i = 0; i < entries_max && applying->bytes < TRANSACTION_BYTES &&
                          !applying->configured && applying->state.applied_index < last_index;
          i++) {
         rv = apply_next(applying);
@@ -259,7 +260,7 @@ static void tell_events(struct replica *replica, const struct buffer *events)
     }
 }
 
-/* Tells the decisions when `committed`, and frees them. */
+/* Tells the decisions when `committed`; else whoever waits for them waits on. */
 static void end_decisions(struct applying *applying, bool committed)
 {
     while (applying->first != NULL) {
@@ -268,8 +269,10 @@ static void end_decisions(struct applying *applying, bool committed)
         if (committed) {
             forward_decided(applying->replica, decision->record,
                             slice_of(decision->reply, decision->reply_size));
+            pending_record_free(decision->record);
+        } else {
+            pending_return(&applying->replica->pending, decision->record);
         }
-        pending_record_free(decision->record);
         memory_free(decision);
     }
 }
@@ -288,25 +291,28 @@ static void tell_configuration(struct replica *replica)
     driver_must_step(replica, &event, "the raft core refused a committed configuration");
 }
 
-static void apply_some(struct replica *replica, uint64_t last_index)
+static void apply_some(struct replica *replica, uint64_t last_index, unsigned entries_max)
 {
     struct applying applying = {.replica = replica, .state = replica->state, .tree = replica->tree};
     uint64_t started_us = clock_monotonic_us(replica->config.clock);
     applying.last = &applying.first;
     buffer_init(&applying.events, EVENT_BYTES);
-    enum conclave_code rv = apply_transaction(&applying, last_index);
+    enum conclave_code rv = apply_transaction(&applying, last_index, entries_max);
     if (rv == CONCLAVE_OK) {
         metric_observe(&replica->metrics.apply_us,
                        clock_monotonic_us(replica->config.clock) - started_us);
         replica->state = applying.state;
         replica->tree = applying.tree;
         tell_events(replica, &applying.events);
-    } else {
+    } else if (rv != CONCLAVE_DISK_FULL) {
         replica_fail(replica, rv, "committed entries could not be applied");
     }
     end_decisions(&applying, rv == CONCLAVE_OK);
+    if (!replica->failed) {
+        room_applied(replica, rv == CONCLAVE_OK);
+    }
     buffer_close(&applying.events);
-    if (rv == CONCLAVE_OK && applying.configured) {
+    if (rv == CONCLAVE_OK && applying.configured && !replica->failed) {
         tell_configuration(replica);
     }
 }
@@ -322,11 +328,15 @@ void apply_run(struct replica *replica)
         if (replica->state.applied_index >= last_index) {
             break;
         }
+        unsigned entries_max = room_may_apply(replica, TRANSACTION_ENTRIES);
+        if (entries_max == 0) {
+            break;
+        }
         if (i >= TURN_TRANSACTIONS) {
             replica->work_pending = true;
             break;
         }
-        apply_some(replica, last_index);
+        apply_some(replica, last_index, entries_max);
     }
     if (!replica->failed) {
         cache_evict(&replica->cache,

@@ -186,7 +186,8 @@ static bool propose_one(struct replica *replica)
 
 void batch_propose(struct replica *replica)
 {
-    if (replica->failed || !replica_can_propose(replica) || !writer_idle(replica)) {
+    if (replica->failed || replica->room.full || !replica_can_propose(replica) ||
+        !writer_idle(replica)) {
         return;
     }
     while (!batch_capped(replica) && propose_one(replica)) {
@@ -195,8 +196,8 @@ void batch_propose(struct replica *replica)
 
 uint64_t batch_deadline_ms(struct replica *replica)
 {
-    if (replica->next_due_ms == UINT64_MAX || replica->failed || !may_close(replica) ||
-        !writer_idle(replica) || batch_capped(replica)) {
+    if (replica->next_due_ms == UINT64_MAX || replica->failed || replica->room.full ||
+        !may_close(replica) || !writer_idle(replica) || batch_capped(replica)) {
         return UINT64_MAX;
     }
     uint64_t stamp_ms = stamp_now(replica);

@@ -18,6 +18,7 @@
 #include "consensus/read.h"
 #include "consensus/replica.h"
 #include "consensus/replica_metrics.h"
+#include "consensus/room.h"
 #include "consensus/state.h"
 #include "consensus/writer.h"
 #include "record/tree.h"
@@ -58,6 +59,7 @@ struct replica {
     uint64_t timed_out_ms; /* when it last was given, or 0 */
 
     struct election election;
+    struct room room;
 
     /* Who leads, as far as this node knows (replica.c) */
     uint64_t leader_id;

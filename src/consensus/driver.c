@@ -31,16 +31,16 @@ enum conclave_code driver_code(int error)
     }
 }
 
-static bool save_vote(struct replica *replica)
+void driver_save_vote(struct replica *replica)
 {
     struct log_vote vote = {.term = raft_current_term(&replica->raft),
                             .voted_for = MUTANT(4) ? 0 : raft_voted_for(&replica->raft)};
     enum conclave_code rv = MUTANT(3) ? CONCLAVE_OK : log_save_vote(replica->config.log, vote);
-    if (rv != CONCLAVE_OK && !MUTANT(38)) {
+    if (rv != CONCLAVE_OK && rv != CONCLAVE_DISK_FULL && !MUTANT(38)) {
         replica_fail(replica, rv, "term and vote could not be saved");
-        return false;
+        return;
     }
-    return true;
+    room_vote_saved(replica, rv == CONCLAVE_OK || MUTANT(38));
 }
 
 /* New entries replace what stood at their indexes and after. The batch is ours to free. */
@@ -133,9 +133,8 @@ int driver_step(struct replica *replica, struct raft_event *event)
         return rv;
     }
     ASSERT((update.flags & RAFT_UPDATE_SNAPSHOT) == 0); /* M5: none is ever received */
-    if ((update.flags & (RAFT_UPDATE_CURRENT_TERM | RAFT_UPDATE_VOTED_FOR)) != 0 &&
-        !save_vote(replica)) {
-        update.flags &= RAFT_UPDATE_ENTRIES; /* nothing leaves any more */
+    if ((update.flags & (RAFT_UPDATE_CURRENT_TERM | RAFT_UPDATE_VOTED_FOR)) != 0) {
+        driver_save_vote(replica); /* if it cannot, nothing leaves any more: replica_send */
     }
     if ((update.flags & RAFT_UPDATE_ENTRIES) != 0) {
         if (!replica->failed) {

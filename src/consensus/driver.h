@@ -29,6 +29,10 @@
  * the replica has failed, and 0 is returned. */
 int driver_step(struct replica *replica, struct raft_event *event) MUST_USE;
 
+/* Makes the core's term and vote durable. What found no room on the disk is tried again by room.c;
+ * any other error ends the replica. */
+void driver_save_vote(struct replica *replica);
+
 /* A step that only fails when something is broken: then the replica fails, with `what`. */
 void driver_must_step(struct replica *replica, struct raft_event *event, const char *what);
 

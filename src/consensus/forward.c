@@ -131,12 +131,14 @@ void forward_receive(struct replica *replica, uint64_t node_id,
     pending_command_id(forward->command, id);
     bool known = pending_find(&replica->pending, id) != NULL;
     bool capped = batch_capped(replica);
-    if (!known && (capped || !forward_has_room(replica, forward->command.size))) {
+    if (!known &&
+        (replica->room.full || capped || !forward_has_room(replica, forward->command.size))) {
         replica->mitigations[8] += capped; /* M8 */
         struct message_forward_result busy = {.incarnation = forward->incarnation,
                                               .attempt = forward->attempt,
                                               .command_id = slice_of(id, sizeof id),
-                                              .code = CONCLAVE_BUSY};
+                                              .code = replica->room.full ? CONCLAVE_DISK_FULL
+                                                                         : CONCLAVE_BUSY};
         send_result(replica, node_id, &busy);
         return;
     }
@@ -198,7 +200,8 @@ void forward_result(struct replica *replica, uint64_t node_id,
         pending_record_free(record);
         return;
     }
-    ASSERT(result->code == CONCLAVE_BUSY); /* the decoder lets nothing else through */
+    /* The decoder lets nothing else through. */
+    ASSERT(result->code == CONCLAVE_BUSY || result->code == CONCLAVE_DISK_FULL);
     if (record->queued || record->proposed || record->forwards != 1 ||
         record->attempt != result->attempt) {
         return; /* it may be in the log by another way: it is sent again */
@@ -207,7 +210,7 @@ void forward_result(struct replica *replica, uint64_t node_id,
     for (const struct pending_waiter *waiter = record->waiters; waiter != NULL;
          waiter = waiter->next) {
         if (waiter->node_id == 0) {
-            tell(replica, waiter->token, CONCLAVE_BUSY, (struct slice){0});
+            tell(replica, waiter->token, result->code, (struct slice){0});
         }
     }
     pending_record_free(record);
@@ -218,8 +221,8 @@ static void expire_waiter(void *context, const struct pending_record *record,
 {
     struct replica *replica = context;
     bool left = !MUTANT(28) && (record->proposed || record->forwards > 0);
-    tell(replica, waiter->token, left ? CONCLAVE_UNKNOWN_OUTCOME : CONCLAVE_NO_LEADER,
-         (struct slice){0});
+    enum conclave_code refusal = replica->room.full ? CONCLAVE_DISK_FULL : CONCLAVE_NO_LEADER;
+    tell(replica, waiter->token, left ? CONCLAVE_UNKNOWN_OUTCOME : refusal, (struct slice){0});
 }
 
 void forward_expire(struct replica *replica)

@@ -215,6 +215,9 @@ static void dispatch(struct replica *replica, uint64_t node_id, struct message *
         receive_vote(replica, node_id, &message->raft);
         break;
     case MESSAGE_TIMEOUT_NOW:
+        if (replica->room.full) {
+            break; /* the other one would not want it back */
+        }
         step_message(replica, node_id, &message->raft);
         break;
     case MESSAGE_SNAPSHOT:

@@ -163,8 +163,9 @@ enum conclave_code replica_change(struct replica *replica, uint64_t node_id, con
 {
     ASSERT(replica != NULL);
     replica_advance(replica);
-    return replica->failed ? CONCLAVE_NOT_LEADER
-                           : membership_change(replica, node_id, address, role);
+    return replica->failed || replica->room.unsaved
+               ? CONCLAVE_NOT_LEADER
+               : membership_change(replica, node_id, address, role);
 }
 
 void membership_transfer(struct replica *replica, uint64_t node_id)
@@ -184,7 +185,7 @@ void replica_transfer(struct replica *replica)
 {
     ASSERT(replica != NULL);
     replica_advance(replica);
-    if (!replica->failed) {
+    if (!replica->failed && !replica->room.unsaved) {
         membership_transfer(replica, 0);
     }
 }

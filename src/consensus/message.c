@@ -236,7 +236,8 @@ static void decode_forward_result(struct message *message, struct elements *elem
         elements->bad |= reply.root.type != MSGPACK_OBJECT_MAP;
         codec_tree_close(&reply);
     } else {
-        elements->bad |= result->code != CONCLAVE_BUSY || result->reply.size != 0;
+        elements->bad |= (result->code != CONCLAVE_BUSY && result->code != CONCLAVE_DISK_FULL) ||
+                         result->reply.size != 0;
     }
 }
 
@@ -460,7 +461,8 @@ void message_write_forward_result(struct buffer *buffer,
                                   const struct message_forward_result *result)
 {
     ASSERT(result != NULL && result->command_id.size == MESSAGE_COMMAND_ID_BYTES);
-    ASSERT(result->code == CONCLAVE_OK || result->code == CONCLAVE_BUSY);
+    ASSERT(result->code == CONCLAVE_OK || result->code == CONCLAVE_BUSY ||
+           result->code == CONCLAVE_DISK_FULL);
     write_head(buffer, MESSAGE_FORWARD_RESULT, 5);
     codec_write_u64(buffer, result->incarnation);
     codec_write_u64(buffer, result->attempt);

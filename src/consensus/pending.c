@@ -199,6 +199,26 @@ void pending_remove(struct pending *pending, struct pending_record *record)
     }
 }
 
+void pending_return(struct pending *pending, struct pending_record *record)
+{
+    ASSERT(pending != NULL && record != NULL && pending_find(pending, record->id) == NULL);
+    struct pending_record **bucket = bucket_of(pending, record->id);
+    record->bucket_next = *bucket;
+    *bucket = record;
+    record->queued = false;
+    list_append(&pending->sent, record);
+    pending->bytes += record->size;
+    for (const struct pending_waiter *waiter = record->waiters; waiter != NULL;
+         waiter = waiter->next) {
+        if (waiter->node_id == 0) {
+            pending->local_count++;
+            if (waiter->deadline_ms < pending->deadline_ms) {
+                pending->deadline_ms = waiter->deadline_ms;
+            }
+        }
+    }
+}
+
 void pending_record_free(struct pending_record *record)
 {
     struct pending_waiter *waiter = record->waiters;

@@ -89,6 +89,9 @@ void pending_drop_remote(struct pending *pending);
 void pending_remove(struct pending *pending, struct pending_record *record);
 void pending_record_free(struct pending_record *record);
 
+/* Puts one back that was taken out: among those sent. */
+void pending_return(struct pending *pending, struct pending_record *record);
+
 static inline size_t pending_count(const struct pending *pending)
 {
     return pending->queued.count + pending->sent.count;

@@ -236,8 +236,11 @@ static void index_asked(struct replica *replica, uint64_t index)
 static bool end_one(struct replica *replica, struct read_request *request)
 {
     if (request->node_id == 0) {
+        bool held = replica->room.held || replica->room.unsaved;
         tell(replica, request,
-             replica->leader_id == 0 ? CONCLAVE_NO_LEADER : CONCLAVE_UNKNOWN_OUTCOME);
+             held                      ? CONCLAVE_DISK_FULL
+             : replica->leader_id == 0 ? CONCLAVE_NO_LEADER
+                                       : CONCLAVE_UNKNOWN_OUTCOME);
     }
     return true;
 }

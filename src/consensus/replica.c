@@ -56,7 +56,7 @@ void replica_send(struct replica *replica, uint64_t node_id)
     ASSERT(node_id != 0 && node_id != replica->config.node_id);
     if (replica->message.status != CONCLAVE_OK) {
         replica_fail(replica, replica->message.status, "a message to a peer could not be built");
-    } else if (!replica->failed) {
+    } else if (!replica->failed && !replica->room.unsaved) {
         const struct replica_host *host = replica->config.host;
         host->send(host->context, node_id, buffer_slice(&replica->message));
     }
@@ -112,6 +112,15 @@ static void update_leader(struct replica *replica)
 
 /* --- The work that an event left --- */
 
+/* A node that stands aside still answers those who wait, when their time has passed. */
+static void settle_aside(struct replica *replica)
+{
+    replica->work_pending = false;
+    forward_expire(replica);
+    read_expire(replica);
+    checkpoint_expire(replica);
+}
+
 /* Writes are started before entries are applied, so that the disk works meanwhile. */
 static void settle(struct replica *replica)
 {
@@ -119,7 +128,15 @@ static void settle(struct replica *replica)
     if (replica->failed) {
         return;
     }
+    if (!room_look(replica)) {
+        settle_aside(replica);
+        return;
+    }
+    if (replica->failed) {
+        return;
+    }
     update_leader(replica);
+    room_hand_over(replica);
     batch_propose(replica);
     writer_start(replica);
     apply_run(replica);
@@ -140,15 +157,6 @@ static void settle(struct replica *replica)
         seats_run(replica);
         seats_tell(replica);
     }
-}
-
-/* A node that stands aside still answers those who wait, when their time has passed. */
-static void settle_aside(struct replica *replica)
-{
-    replica->work_pending = false;
-    forward_expire(replica);
-    read_expire(replica);
-    checkpoint_expire(replica);
 }
 
 /* --- Opening and closing --- */
@@ -240,6 +248,11 @@ enum conclave_code replica_open(const struct replica_config *config, struct repl
         replica_close(replica);
         return rv;
     }
+    room_applied(replica, true);
+    if (replica->failed) {
+        replica_close(replica);
+        return CONCLAVE_IO;
+    }
     seats_tell(replica);
     replica->work_pending = true;
     *replica_out = replica;
@@ -278,8 +291,10 @@ void replica_tick(struct replica *replica)
     if (replica->failed) {
         return;
     }
-    driver_tick(replica);
-    if (!replica->failed) {
+    if (!replica->room.unsaved) {
+        driver_tick(replica);
+    }
+    if (!replica->failed && !replica->room.unsaved) {
         election_tick(replica);
     }
     settle(replica);
@@ -303,7 +318,8 @@ uint64_t replica_deadline_ms(const struct replica *replica)
     uint64_t deadline_ms = forward_deadline_ms(replica);
     deadline_ms = earlier(deadline_ms, read_deadline_ms(replica));
     deadline_ms = earlier(deadline_ms, checkpoint_deadline_ms(replica));
-    if (!aside) {
+    deadline_ms = earlier(deadline_ms, aside ? UINT64_MAX : room_deadline_ms(replica));
+    if (!aside && !replica->room.unsaved) {
         deadline_ms = earlier(deadline_ms, replica->timer_ms);
         deadline_ms = earlier(deadline_ms, election_deadline_ms(replica));
         deadline_ms = earlier(deadline_ms, batch_deadline_ms((struct replica *)(uintptr_t)replica));
@@ -320,6 +336,11 @@ void replica_receive(struct replica *replica, uint64_t node_id, struct slice mes
     if (replica->failed) {
         return;
     }
+    if (replica->room.unsaved) {
+        replica->messages_dropped++;
+        settle(replica);
+        return;
+    }
     seats_hear(replica, node_id);
     election_heard(replica, node_id);
     inbound_receive(replica, node_id, message);
@@ -330,7 +351,7 @@ void replica_peer_lost(struct replica *replica, uint64_t node_id)
 {
     ASSERT(replica != NULL && node_id != 0);
     replica_advance(replica);
-    if (!replica->failed) {
+    if (!replica->failed && !replica->room.unsaved) {
         update_leader(replica);
         election_peer_lost(replica, node_id);
     }
@@ -343,12 +364,21 @@ void replica_persisted(struct replica *replica, enum conclave_code code)
     if (replica->failed) {
         return;
     }
+    room_written(replica, code != CONCLAVE_DISK_FULL || MUTANT(37));
+    if (code == CONCLAVE_DISK_FULL && !MUTANT(37)) {
+        settle(replica);
+        return;
+    }
     if (code != CONCLAVE_OK && !MUTANT(37)) {
         /* Never retried, never acknowledged: what the disk holds now is unknown. */
         replica_fail(replica, code, "a write of the log failed");
         return;
     }
-    writer_done(replica);
+    if (replica->room.unsaved) {
+        replica->room.written = true; /* told once the core's term is durable */
+    } else {
+        writer_done(replica);
+    }
     settle(replica);
 }
 
@@ -373,9 +403,15 @@ enum conclave_code replica_submit(struct replica *replica, struct slice command,
     if (command.size == 0 || command.size > COMMAND_BYTES_MAX) {
         return CONCLAVE_TOO_LARGE;
     }
+    if (replica->room.unsaved) {
+        return CONCLAVE_DISK_FULL;
+    }
     update_leader(replica);
     if (replica->leader_id == 0) {
         return CONCLAVE_NO_LEADER;
+    }
+    if (replica_leads(replica) && (replica->room.full || log_full(replica->config.log))) {
+        return CONCLAVE_DISK_FULL;
     }
     if (replica_leads(replica) && batch_capped(replica)) {
         replica->mitigations[8]++; /* M8 */
@@ -409,6 +445,9 @@ enum conclave_code replica_read(struct replica *replica, uint64_t token, uint64_
     replica_advance(replica);
     if (replica->failed) {
         return CONCLAVE_SHUTTING_DOWN;
+    }
+    if (replica->room.unsaved) {
+        return CONCLAVE_DISK_FULL;
     }
     update_leader(replica);
     if (replica->leader_id == 0) {

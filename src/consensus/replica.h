@@ -9,8 +9,8 @@
  * host->decided. Batches close by arrival: while one write is under way, commands gather for the
  * next. The failure modes are: no leader (refused at once, NO_LEADER), leader lost on the way (the
  * command is kept and sent to the next leader until its deadline: sending again is safe; past the
- * deadline UNKNOWN_OUTCOME), a failed write (host is told by host->failed; the replica then does
- * nothing more).
+ * deadline UNKNOWN_OUTCOME), a full disk (room.h), a failed write (host is told by host->failed;
+ * the replica then does nothing more).
  *
  * Host functions are called from inside replica functions and must not call back into the replica;
  * they may queue. All slices are valid during the call only. Single-threaded.
@@ -164,7 +164,9 @@ void replica_receive(struct replica *replica, uint64_t node_id, struct slice mes
  * from it first. Only a hint: never telling it, or telling it wrongly, harms nothing. */
 void replica_peer_lost(struct replica *replica, uint64_t node_id);
 
-/* The write given to host->persist ended. Anything but OK ends the replica (host->failed). */
+/* The write given to host->persist ended. After DISK_FULL nothing is acknowledged, and the very
+ * same write is given to host->persist again after a while, until there is room. Anything else but
+ * OK ends the replica (host->failed). */
 void replica_persisted(struct replica *replica, enum conclave_code code);
 
 /* What was given to host->keep is durable, or (anything but OK) may not be. */
@@ -173,7 +175,9 @@ void replica_kept(struct replica *replica, enum conclave_code code);
 /* Hands in a command whose form and signature were checked (bytes are copied). `token` is the
  * host's, unique among those under way. The answer comes by host->decided within `timeout_ms`.
  * Never calls it before returning: BUSY (limits), NO_LEADER, TOO_LARGE, NO_MEMORY and
- * SHUTTING_DOWN (the replica has failed) are return values, and then decided is not called. */
+ * SHUTTING_DOWN (the replica has failed) are return values, and then decided is not called. Nor is
+ * it after DISK_FULL: this node would have to store it, and its disk is full. (Decided may be
+ * called with that too: the leader's is, and the command is not in the log.) */
 enum conclave_code replica_submit(struct replica *replica, struct slice command, uint64_t token,
                                   uint64_t timeout_ms) MUST_USE;
 
@@ -258,6 +262,7 @@ struct replica_status {
     uint8_t diverged_own[32], diverged_other[32];
     uint64_t disagreements; /* times another node said so of itself, to this one as leader */
     uint64_t in_flight;     /* commands under way here */
+    bool disk_full;         /* nothing new is taken in for want of room */
     uint64_t messages_malformed, messages_dropped;
     /* how often each mitigation acted (M1..M8 of the consensus notes, index 1..8) */
     uint64_t mitigations[9];

@@ -81,6 +81,7 @@ void replica_status(struct replica *replica, struct replica_status *status)
         .applied_index = replica->state.applied_index,
         .time_ms = replica->log_time_ms,
         .in_flight = replica->pending.local_count,
+        .disk_full = replica->room.full,
         .messages_malformed = replica->messages_malformed,
         .messages_dropped = replica->messages_dropped,
     };

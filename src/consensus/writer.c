@@ -81,7 +81,7 @@ void writer_start(struct replica *replica)
     struct writer *writer = &replica->writer;
     uint64_t end = cache_next_index(&replica->cache);
     ASSERT(writer->next_index <= end);
-    if (replica->failed || writer->active || writer->next_index == end) {
+    if (replica->failed || replica->room.unsaved || writer->active || writer->next_index == end) {
         return;
     }
     uint64_t first = writer->next_index;
@@ -111,6 +111,13 @@ void writer_start(struct replica *replica)
     if (MUTANT(1)) {
         acknowledge(replica, writer->acknowledge);
     }
+}
+
+void writer_again(struct replica *replica)
+{
+    ASSERT(replica->writer.active);
+    const struct replica_host *host = replica->config.host;
+    host->persist(host->context, &replica->writer.write);
 }
 
 void writer_done(struct replica *replica)

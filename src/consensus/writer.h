@@ -33,6 +33,9 @@ bool writer_idle(const struct replica *replica);
 /* Starts a write when one can be. */
 void writer_start(struct replica *replica);
 
+/* The write found no room: the same one is given to the host once more. */
+void writer_again(struct replica *replica);
+
 /* The write ended well: tells raft. */
 void writer_done(struct replica *replica);
 

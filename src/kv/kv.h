@@ -48,6 +48,8 @@ struct kv_operations {
     void (*abort)(struct kv_transaction *transaction);
     enum conclave_code (*sync)(struct kv *kv);
     void (*usage)(struct kv *kv, struct kv_usage *usage); /* NULL: it is on no disk */
+    enum conclave_code (*reserve)(struct kv *kv, uint64_t bytes);
+    uint64_t (*room)(struct kv *kv); /* these two may be NULL: it is on no disk */
     void (*close)(struct kv *kv);
 };
 
@@ -146,6 +148,19 @@ static inline void kv_usage(struct kv *kv, struct kv_usage *usage)
 }
 
 /* No transaction may be open. NULL is allowed. */
+/* Takes room on the disk for so many bytes more than are in use, so that writes find it. By whoever
+ * writes, and not within a transaction. DISK_FULL, IO. */
+static inline MUST_USE enum conclave_code kv_reserve(struct kv *kv, uint64_t bytes)
+{
+    return kv->operations->reserve == NULL ? CONCLAVE_OK : kv->operations->reserve(kv, bytes);
+}
+
+/* How much of that is left. */
+static inline uint64_t kv_room(struct kv *kv)
+{
+    return kv->operations->room == NULL ? UINT64_MAX : kv->operations->room(kv);
+}
+
 static inline void kv_close(struct kv *kv)
 {
     if (kv != NULL) {

@@ -1,6 +1,7 @@
 /* The LMDB environment of a store: see the header. */
 #include "kv/kv_environment.h"
 
+#include <conclave/limits.h>
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -75,6 +76,23 @@ enum conclave_code kv_environment_grow(struct kv_environment *environment, bool 
     }
     environment->map_lost = mdb_env_set_mapsize(environment->env, wanted) != 0;
     return environment->map_lost ? CONCLAVE_NO_MEMORY : CONCLAVE_OK;
+}
+
+uint64_t kv_environment_end(const struct kv_environment *environment)
+{
+    MDB_envinfo info;
+    int rv = mdb_env_info(environment->env, &info);
+    ASSERT(rv == 0);
+    return ((uint64_t)info.me_last_pgno + 1) * environment->page_bytes;
+}
+
+enum conclave_code kv_environment_take_room(struct kv_environment *environment, uint64_t bytes)
+{
+    mdb_filehandle_t file;
+    int rv = mdb_env_get_fd(environment->env, &file);
+    ASSERT(rv == 0);
+    return file_room_take(&environment->room, file, kv_environment_end(environment) + bytes,
+                          LIMIT_DISK_AHEAD_BYTES);
 }
 
 /* A data file that somebody cut would be a bus error at the first read past its end; as zeros, LMDB

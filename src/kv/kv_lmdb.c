@@ -462,6 +462,30 @@ static void lmdb_usage(struct kv *kv, struct kv_usage *usage)
     unlock(lmdb);
 }
 
+static enum conclave_code lmdb_reserve(struct kv *kv, uint64_t bytes)
+{
+    struct kv_lmdb *lmdb = lmdb_of(kv);
+    lock(lmdb);
+    enum conclave_code rv = lmdb->environment.map_lost
+                                ? CONCLAVE_NO_MEMORY
+                                : kv_environment_take_room(&lmdb->environment, bytes);
+    unlock(lmdb);
+    return rv;
+}
+
+static uint64_t lmdb_room(struct kv *kv)
+{
+    struct kv_lmdb *lmdb = lmdb_of(kv);
+    uint64_t room = 0;
+    lock(lmdb);
+    if (!lmdb->environment.map_lost) {
+        uint64_t end = kv_environment_end(&lmdb->environment);
+        room = lmdb->environment.room.end > end ? lmdb->environment.room.end - end : 0;
+    }
+    unlock(lmdb);
+    return room;
+}
+
 static void lmdb_close(struct kv *kv)
 {
     struct kv_lmdb *lmdb = lmdb_of(kv);
@@ -487,6 +511,8 @@ static const struct kv_operations lmdb_operations = {
     .abort = lmdb_abort,
     .sync = lmdb_sync,
     .usage = lmdb_usage,
+    .reserve = lmdb_reserve,
+    .room = lmdb_room,
     .close = lmdb_close,
 };
 

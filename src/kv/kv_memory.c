@@ -30,6 +30,7 @@ struct kv_memory {
     bool writing;
     uint64_t fault_countdown; /* 0: not armed */
     bool fault_hit;
+    bool full;
 };
 
 struct memory_transaction {
@@ -417,6 +418,9 @@ static enum conclave_code memory_commit(struct kv_transaction *base)
         if (rv == CONCLAVE_OK && fault(memory)) {
             rv = CONCLAVE_IO;
         }
+        if (rv == CONCLAVE_OK && memory->full) {
+            rv = CONCLAVE_DISK_FULL;
+        }
         if (rv == CONCLAVE_OK) {
             node_release(memory->root);
             memory->root = node_retain(transaction->root);
@@ -437,6 +441,18 @@ static enum conclave_code memory_sync(struct kv *kv)
     return CONCLAVE_OK;
 }
 
+static enum conclave_code memory_reserve(struct kv *kv, uint64_t bytes)
+{
+    (void)bytes;
+    return memory_of(kv)->full ? CONCLAVE_DISK_FULL : CONCLAVE_OK;
+}
+
+static uint64_t memory_room(struct kv *kv)
+{
+    (void)memory_of(kv);
+    return UINT64_MAX;
+}
+
 static void memory_close(struct kv *kv)
 {
     struct kv_memory *memory = memory_of(kv);
@@ -455,6 +471,8 @@ static const struct kv_operations memory_operations = {
     .commit = memory_commit,
     .abort = memory_abort,
     .sync = memory_sync,
+    .reserve = memory_reserve,
+    .room = memory_room,
     .close = memory_close,
 };
 
@@ -475,6 +493,11 @@ void kv_memory_fault_arm(struct kv *kv, uint64_t countdown)
     struct kv_memory *memory = memory_of(kv);
     memory->fault_countdown = countdown;
     memory->fault_hit = false;
+}
+
+void kv_memory_fill(struct kv *kv, bool full)
+{
+    memory_of(kv)->full = full;
 }
 
 bool kv_memory_fault_hit(const struct kv *kv)

@@ -18,4 +18,7 @@ enum conclave_code kv_memory_open(struct kv **kv) MUST_USE;
 void kv_memory_fault_arm(struct kv *kv, uint64_t countdown);
 bool kv_memory_fault_hit(const struct kv *kv);
 
+/* Tests: commits find no room on the disk from now on. */
+void kv_memory_fill(struct kv *kv, bool full);
+
 #endif

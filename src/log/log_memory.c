@@ -22,6 +22,7 @@ struct log_memory {
     size_t identity_size;
     uint64_t fault_countdown; /* 0: not armed */
     bool fault_hit;
+    bool entries_full, votes_full;
 };
 
 static const struct log_operations memory_operations;
@@ -116,6 +117,9 @@ static enum conclave_code append_locked(struct log_memory *memory, uint64_t firs
     if (fault(memory)) {
         return CONCLAVE_IO;
     }
+    if (memory->entries_full) {
+        return CONCLAVE_DISK_FULL;
+    }
     size_t kept = (size_t)(first_index - 1);
     enum conclave_code rv = make_room(memory, kept + entry_count);
     if (rv != CONCLAVE_OK) {
@@ -195,7 +199,9 @@ static enum conclave_code memory_read_header(struct log *log, uint64_t index, ui
 static enum conclave_code memory_save_vote(struct log *log, struct log_vote vote)
 {
     struct log_memory *memory = lock(log);
-    enum conclave_code rv = fault(memory) ? CONCLAVE_IO : CONCLAVE_OK;
+    enum conclave_code rv = fault(memory)        ? CONCLAVE_IO
+                            : memory->votes_full ? CONCLAVE_DISK_FULL
+                                                 : CONCLAVE_OK;
     if (rv == CONCLAVE_OK) {
         memory->vote = vote;
     }
@@ -238,6 +244,14 @@ static enum conclave_code memory_load_identity(struct log *log, uint8_t *identit
     return rv;
 }
 
+static bool memory_full(struct log *log)
+{
+    struct log_memory *memory = lock(log);
+    bool full = memory->entries_full;
+    unlock(memory);
+    return full;
+}
+
 static void memory_close(struct log *log)
 {
     struct log_memory *memory = memory_of(log);
@@ -259,6 +273,7 @@ static const struct log_operations memory_operations = {
     .load_vote = memory_load_vote,
     .save_identity = memory_save_identity,
     .load_identity = memory_load_identity,
+    .full = memory_full,
     .close = memory_close,
 };
 
@@ -295,6 +310,14 @@ bool log_memory_fault_hit(const struct log *log)
 {
     ASSERT(log != NULL && log->operations == &memory_operations);
     return ((const struct log_memory *)log)->fault_hit;
+}
+
+void log_memory_fill(struct log *log, bool entries, bool votes)
+{
+    struct log_memory *memory = lock(log);
+    memory->entries_full = entries;
+    memory->votes_full = votes;
+    unlock(memory);
 }
 
 void log_memory_corrupt(struct log *log, uint64_t index, size_t bit)

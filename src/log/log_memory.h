@@ -13,6 +13,9 @@ enum conclave_code log_memory_open(struct log **log) MUST_USE;
 void log_memory_fault_arm(struct log *log, uint64_t countdown);
 bool log_memory_fault_hit(const struct log *log);
 
+/* Tests: entries find no room from now on; with `votes`, neither do terms and votes. */
+void log_memory_fill(struct log *log, bool entries, bool votes);
+
 /* Tests: flips one bit of the stored data of an entry, as a rotting disk would: `bit` counts from
  * the start of the data and wraps at its end; of an entry without data, of its head. */
 void log_memory_corrupt(struct log *log, uint64_t index, size_t bit);

@@ -146,6 +146,9 @@ static void note_failure(struct sim *sim, struct sim_op *op, const struct sim_re
     case CONCLAVE_BUSY:
         sim_count(sim, SIM_answered_busy);
         break;
+    case CONCLAVE_DISK_FULL:
+        sim_count(sim, SIM_refused_without_room);
+        break;
     case CONCLAVE_NO_LEADER:
         sim_count(sim, SIM_answered_no_leader);
         break;

@@ -89,7 +89,8 @@ static void look(struct sim *sim)
             sim_op_reply(sim, waiting.op, request->reply);
             SOMETIMES(sim, true, crowd_decided);
         }
-        if (request->state == SIM_ANSWERED && request->code == CONCLAVE_BUSY) {
+        if (request->state == SIM_ANSWERED &&
+            (request->code == CONCLAVE_BUSY || request->code == CONCLAVE_DISK_FULL)) {
             crowd->refused[crowd->refused_count++] = waiting.op->hash;
             SOMETIMES(sim, true, crowd_refused);
         }
@@ -117,8 +118,7 @@ void sim_crowd_check_end(struct sim *sim)
     for (unsigned i = 0; i < crowd->refused_count; i++) {
         uint64_t index = sim_model_has(sim, crowd->refused[i]);
         if (index != 0 && !sim_op_elsewhere(sim, crowd->refused[i])) {
-            sim_break(sim, "I2: the log has a command at %" PRIu64 " that was answered busy",
-                      index);
+            sim_break(sim, "I2: the log has a command at %" PRIu64 " that was refused", index);
         }
     }
 }

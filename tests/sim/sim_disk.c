@@ -42,6 +42,7 @@ struct sim_disk {
     struct countdown log_trouble;
     struct countdown state_trouble;
     bool full;
+    uint64_t full_until_ms;              /* then somebody makes room */
     struct kv_transaction *written_back; /* a snapshot of the state, or NULL */
     uint64_t rot_index;                  /* 0: none */
     size_t rot_bit;
@@ -55,20 +56,33 @@ static uint64_t lot(struct sim_disk *disk, uint64_t bound)
     return sim_random_below(&disk->node->sim->lot, bound);
 }
 
-/* Whether this write fails, and how. */
+bool sim_disk_is_full(struct sim_disk *disk)
+{
+    if (disk->full && disk->node->sim->now_ms >= disk->full_until_ms) {
+        disk->full = false;
+        sim_say(disk->node->sim, "node %u has room on its disk again", disk->node->id);
+    }
+    return disk->full;
+}
+
+/* Whether this write fails, and how. A full disk is nothing to die of. */
 static bool fails(struct sim_disk *disk, struct countdown *countdown, enum sim_trouble *trouble)
 {
-    if (disk->full) {
+    if (sim_disk_is_full(disk)) {
         *trouble = SIM_FULL;
-        disk->node->excused = true;
         return true;
     }
     if (countdown->left == 0 || --countdown->left > 0) {
         return false;
     }
     *trouble = countdown->trouble;
-    disk->full = *trouble == SIM_FULL;
-    disk->node->excused = true;
+    if (*trouble == SIM_FULL) {
+        disk->full = true;
+        disk->full_until_ms = disk->node->sim->now_ms + 50 + lot(disk, 2000);
+        sim_say(disk->node->sim, "the disk of node %u is full", disk->node->id);
+    } else {
+        disk->node->excused = true;
+    }
     static const enum sim_count marks[] = {[SIM_WRITE_ERROR] = SIM_write_error,
                                            [SIM_SYNC_ERROR] = SIM_sync_error,
                                            [SIM_FULL] = SIM_disk_full};
@@ -118,7 +132,12 @@ static enum conclave_code frozen_save_vote(struct log *log, struct log_vote vote
             enum conclave_code rv = log_save_vote(disk->bare_log, vote);
             ASSERT(rv == CONCLAVE_OK);
         }
-        return trouble == SIM_FULL ? CONCLAVE_DISK_FULL : CONCLAVE_IO;
+        /* There is a reserve, which somebody else may have taken. */
+        bool taken = trouble == SIM_FULL && lot(disk, 8) == 0;
+        SOMETIMES(disk->node->sim, taken, vote_without_room);
+        if (taken || trouble != SIM_FULL) {
+            return taken ? CONCLAVE_DISK_FULL : CONCLAVE_IO;
+        }
     }
     enum conclave_code rv = log_save_vote(disk->bare_log, vote);
     (void)sim_doom(disk->node, SIM_crash_after_vote);
@@ -141,6 +160,11 @@ static enum conclave_code frozen_load_identity(struct log *log, uint8_t *identit
     return log_load_identity(bare_log(log), identity, identity_size);
 }
 
+static bool frozen_full(struct log *log)
+{
+    return sim_disk_is_full(((struct frozen_log *)log)->disk);
+}
+
 static void frozen_log_close(struct log *log)
 {
     (void)log; /* the disk's */
@@ -155,6 +179,7 @@ static const struct log_operations log_table = {
     .load_vote = frozen_load_vote,
     .save_identity = frozen_save_identity,
     .load_identity = frozen_load_identity,
+    .full = frozen_full,
     .close = frozen_log_close,
 };
 
@@ -315,6 +340,18 @@ static enum conclave_code frozen_sync(struct kv *kv)
     return kv_sync(((struct frozen_kv *)kv)->disk->bare_kv);
 }
 
+static enum conclave_code frozen_reserve(struct kv *kv, uint64_t bytes)
+{
+    (void)bytes;
+    return sim_disk_is_full(((struct frozen_kv *)kv)->disk) ? CONCLAVE_DISK_FULL : CONCLAVE_OK;
+}
+
+/* Now and then what was thought to be enough is not. */
+static uint64_t frozen_room(struct kv *kv)
+{
+    return lot(((struct frozen_kv *)kv)->disk, 2) == 0 ? 0 : UINT64_MAX;
+}
+
 static void frozen_kv_close(struct kv *kv)
 {
     (void)kv; /* the disk's */
@@ -330,6 +367,8 @@ static const struct kv_operations kv_table = {
     .commit = frozen_commit,
     .abort = frozen_abort,
     .sync = frozen_sync,
+    .reserve = frozen_reserve,
+    .room = frozen_room,
     .close = frozen_kv_close,
 };
 
@@ -564,11 +603,6 @@ void sim_disk_heal(struct sim_disk *disk)
     disk->state_trouble.left = 0;
     disk->state_rot = 0;
     disk->full = false;
-}
-
-bool sim_disk_is_full(const struct sim_disk *disk)
-{
-    return disk->full;
 }
 
 void sim_disk_rot_state(struct sim_disk *disk, uint64_t countdown)

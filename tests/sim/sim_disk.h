@@ -38,14 +38,14 @@ void sim_disk_wipe_state(struct sim_disk *disk);
 enum sim_trouble {
     SIM_WRITE_ERROR, /* nothing of it is written */
     SIM_SYNC_ERROR,  /* nobody knows what of it is */
-    SIM_FULL         /* and stays so until sim_disk_heal */
+    SIM_FULL         /* and stays so for a while, or until sim_disk_heal */
 };
 
 /* The n-th write from now, of the log or of the state, fails. */
 void sim_disk_log_trouble(struct sim_disk *disk, enum sim_trouble trouble, uint64_t countdown);
 void sim_disk_state_trouble(struct sim_disk *disk, enum sim_trouble trouble, uint64_t countdown);
 void sim_disk_heal(struct sim_disk *disk);
-bool sim_disk_is_full(const struct sim_disk *disk);
+bool sim_disk_is_full(struct sim_disk *disk);
 
 /* Flips a bit of an entry, and flips it back if the entry is still the damaged one; what is damaged
  * in the state is whole again too. */

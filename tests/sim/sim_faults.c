@@ -353,6 +353,17 @@ static void disk_trouble(struct sim *sim)
     }
 }
 
+/* A disk is full, or all are. */
+static void fill_disks(struct sim *sim)
+{
+    unsigned only = lot(sim, 3) == 0 ? 0 : any_node(sim)->id;
+    for (unsigned id = 1; id <= sim->node_count; id++) {
+        if (only == 0 || id == only) {
+            sim_disk_log_trouble(sim->nodes[id].disk, SIM_FULL, 1);
+        }
+    }
+}
+
 /* All disks but the leader's hang for a while, and everybody wants something. */
 static void flood(struct sim *sim)
 {
@@ -470,6 +481,7 @@ static const struct fault faults[] = {
     {disk_trouble, 15}, {bit_rot, 10},          {rot_state, 10},
     {no_memory, 20},    {membership, 20},       {flood, 6},
     {depose, 10},       {lose_connections, 30}, {offer_snapshot, 5},
+    {fill_disks, 3},
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 

@@ -158,6 +158,9 @@
     X(m7_commit_kept)            \
     X(m8_capped)                 \
     X(write_torn_between)        \
+    X(vote_without_room)         \
+    X(refused_without_room)      \
+    X(led_without_room)          \
     X(frame_delivered)           \
     X(secure)                    \
     X(frame_cut_off)             \

@@ -156,6 +156,9 @@ static bool explained(struct sim_node *node, enum conclave_code code)
         sim_disk_wipe_state(node->disk); /* as the daemon does with a state that is damaged */
         return true;
     }
+    if (code == CONCLAVE_DISK_FULL && !node->up) {
+        return sim_disk_is_full(node->disk); /* it needs room to start */
+    }
     return node->excused;
 }
 
@@ -186,6 +189,7 @@ void sim_node_settle(struct sim_node *node)
         return;
     }
     sim_check_node(sim, node->id);
+    SOMETIMES(sim, sim_disk_is_full(node->disk) && sim_leader(sim) == node->id, led_without_room);
     uint64_t tick_ms = sim_host_world_ms(node, replica_deadline_ms(node->replica));
     node->tick_ms = tick_ms < sim->now_ms ? sim->now_ms : tick_ms;
 }
