@@ -47,7 +47,8 @@
 
 /* Disks. */
 #define LIMIT_DISK_RESERVE_BYTES \
-    (4u * 1024u * 1024u) /* of the log's file, for terms and votes when the disk is full */
+    (12u * 1024u *               \
+     1024u) /* of the log's file, for terms, votes and a start when the disk is full */
 #define LIMIT_STATE_ROOM_BYTES \
     (16u * 1024u * 1024u) /* of the state's file, to finish what is under way then */
 #define LIMIT_DISK_AHEAD_BYTES (4u * 1024u * 1024u) /* taken at once when a store's file grows */

@@ -34,6 +34,7 @@ enum conclave_code api_open(const struct api_config *config, struct api **api)
     opened->clock = config->clock;
     opened->host = config->host;
     opened->version = config->version;
+    opened->data_dir = config->data_dir != NULL ? config->data_dir : "its data";
     api_metrics_init(&opened->metrics);
     opened->access_generation = 1; /* nothing is known yet */
     opened->opened_at_ms = clock_monotonic_ms(config->clock);

@@ -107,7 +107,8 @@ struct api_config {
         *operations; /* NULL: replica.h's own; others are for tests */
     const struct clock *clock;
     const struct api_host *host;
-    const char *version; /* of the program */
+    const char *version;  /* of the program */
+    const char *data_dir; /* for a sentence about its disk; NULL: it has none */
     struct api_limits limits;
 };
 

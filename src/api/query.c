@@ -8,6 +8,7 @@
 #include "api/flood.h"
 #include "api/pending.h"
 #include "api/request.h"
+#include "api/view.h"
 
 /* A receipt waits, in the time that is left, until a final checkpoint covers it. */
 static void await_final(struct api_request *request)
@@ -56,6 +57,9 @@ static void refuse_unread(struct api_request *request, enum conclave_code code)
                          "has",
                          request->timeout_ms);
         answer_error_add_u64(&error, "timeout_ms", request->timeout_ms);
+    } else if (code == CONCLAVE_DISK_FULL) {
+        view_disk_full(request->api, &error,
+                       "what is committed cannot be applied (`stale: true` reads what there is)");
     } else {
         answer_error_set(&error, code, "%s", conclave_code_text(code));
     }

@@ -138,6 +138,7 @@ struct api {
     const struct clock *clock;
     const struct api_host *host;
     const char *version;
+    const char *data_dir;
     uint64_t opened_at_ms;
     uint8_t
         cluster_id[AUTH_CLUSTER_ID_BYTES]; /* zeros until the replica knows it: view_cluster_id */

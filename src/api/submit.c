@@ -87,8 +87,12 @@ void submit_failed(struct api_request *request, enum conclave_code code)
 {
     ASSERT(code != CONCLAVE_OK);
     struct answer_error error;
-    answer_error_set(&error, code, "%s; the command is not in the log: send it again",
-                     conclave_code_text(code));
+    if (code == CONCLAVE_DISK_FULL) {
+        view_disk_full(request->api, &error, "the command is not in the log");
+    } else {
+        answer_error_set(&error, code, "%s; the command is not in the log: send it again",
+                         conclave_code_text(code));
+    }
     answer_refuse(request, &error);
 }
 

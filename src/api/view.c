@@ -1,6 +1,8 @@
 /* The cluster as this node sees it, for answers that the api makes itself. */
 #include "api/view.h"
 
+#include <inttypes.h>
+
 #include "codec/writer.h"
 
 #define VIEW_HEX_BYTES (2u * AUTH_CLUSTER_ID_BYTES + 1u)
@@ -49,6 +51,26 @@ void view_wrong_cluster(struct api *api, struct answer_error *error, const char 
     answer_error_set(error, CONCLAVE_WRONG_CLUSTER, "%s cluster %s, but this node serves %s",
                      subject, named, served);
     answer_error_add_bytes(error, "cluster", slice_of(own, AUTH_CLUSTER_ID_BYTES));
+}
+
+void view_disk_full(struct api *api, struct answer_error *error, const char *what)
+{
+    ASSERT(what != NULL);
+    struct replica_status status;
+    api->operations->status(api->replica, &status);
+    if (status.disk_full) {
+        answer_error_set(error, CONCLAVE_DISK_FULL,
+                         "the disk with %s of node %" PRIu64 " is full: %s. Make room on that "
+                         "disk: the node goes on by itself; then send it again",
+                         api->data_dir, status.node_id, what);
+    } else {
+        answer_error_set(error, CONCLAVE_DISK_FULL,
+                         "the disk of node %" PRIu64 ", which leads, is full (its log says "
+                         "which): %s. Make room there: the node goes on by itself; then send it "
+                         "again",
+                         status.leader_id, what);
+    }
+    answer_error_add_u64(error, "node", status.disk_full ? status.node_id : status.leader_id);
 }
 
 static enum conclave_code decode_cluster(struct view_cluster *cluster)

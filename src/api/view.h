@@ -14,6 +14,9 @@ const char *view_refusal(const struct api *api);
 
 /* The error for `cluster`, which is not this node's: "<subject> cluster <hex>, this node serves
  * <hex>". */
+/* `what` ("the command is not in the log") was refused for want of room: here, or by who leads. */
+void view_disk_full(struct api *api, struct answer_error *error, const char *what);
+
 void view_wrong_cluster(struct api *api, struct answer_error *error, const char *subject,
                         struct slice cluster);
 

@@ -105,14 +105,15 @@ done:
 static bool means_not_taken(enum conclave_code code)
 {
     return code == CONCLAVE_NO_LEADER || code == CONCLAVE_NOT_LEADER || code == CONCLAVE_BUSY ||
-           code == CONCLAVE_SHUTTING_DOWN || code == CONCLAVE_RATE_LIMITED;
+           code == CONCLAVE_SHUTTING_DOWN || code == CONCLAVE_RATE_LIMITED ||
+           code == CONCLAVE_DISK_FULL;
 }
 
 /* The node is ill or ran out of time: what became of the request is not known. */
 static bool means_ill(enum conclave_code code)
 {
     return code == CONCLAVE_UNKNOWN_OUTCOME || code == CONCLAVE_NO_MEMORY || code == CONCLAVE_IO ||
-           code == CONCLAVE_DISK_FULL || code == CONCLAVE_CORRUPT || code == CONCLAVE_INTERNAL;
+           code == CONCLAVE_CORRUPT || code == CONCLAVE_INTERNAL;
 }
 
 /* A refusal that depends on nothing but the command's bytes: the same at every try. */

@@ -118,7 +118,8 @@ static void send_result(struct replica *replica, uint64_t node_id,
 void forward_receive(struct replica *replica, uint64_t node_id,
                      const struct message_forward *forward)
 {
-    if (!replica_can_propose(replica)) {
+    bool full = replica_leads(replica) && replica->room.full;
+    if (!replica_can_propose(replica) && !full) {
         replica->messages_dropped++; /* the sender learns who leads, and sends it again */
         return;
     }
@@ -131,14 +132,12 @@ void forward_receive(struct replica *replica, uint64_t node_id,
     pending_command_id(forward->command, id);
     bool known = pending_find(&replica->pending, id) != NULL;
     bool capped = batch_capped(replica);
-    if (!known &&
-        (replica->room.full || capped || !forward_has_room(replica, forward->command.size))) {
+    if (!known && (full || capped || !forward_has_room(replica, forward->command.size))) {
         replica->mitigations[8] += capped; /* M8 */
         struct message_forward_result busy = {.incarnation = forward->incarnation,
                                               .attempt = forward->attempt,
                                               .command_id = slice_of(id, sizeof id),
-                                              .code = replica->room.full ? CONCLAVE_DISK_FULL
-                                                                         : CONCLAVE_BUSY};
+                                              .code = full ? CONCLAVE_DISK_FULL : CONCLAVE_BUSY};
         send_result(replica, node_id, &busy);
         return;
     }

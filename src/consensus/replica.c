@@ -410,7 +410,7 @@ enum conclave_code replica_submit(struct replica *replica, struct slice command,
     if (replica->leader_id == 0) {
         return CONCLAVE_NO_LEADER;
     }
-    if (replica_leads(replica) && (replica->room.full || log_full(replica->config.log))) {
+    if (replica_leads(replica) && replica_disk_full(replica)) {
         return CONCLAVE_DISK_FULL;
     }
     if (replica_leads(replica) && batch_capped(replica)) {

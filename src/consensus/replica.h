@@ -269,6 +269,9 @@ struct replica_status {
 };
 void replica_status(struct replica *replica, struct replica_status *status);
 
+/* Of the status, alone. */
+bool replica_disk_full(const struct replica *replica);
+
 /* Counted since the replica opened; may be read by any thread until it closes. */
 struct replica_metrics;
 const struct replica_metrics *replica_metrics(const struct replica *replica);

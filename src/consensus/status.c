@@ -68,6 +68,12 @@ static void fill_record(struct replica *replica, struct replica_status *status)
     }
 }
 
+bool replica_disk_full(const struct replica *replica)
+{
+    ASSERT(replica != NULL);
+    return replica->room.full || log_full(replica->config.log);
+}
+
 void replica_status(struct replica *replica, struct replica_status *status)
 {
     ASSERT(replica != NULL && status != NULL);
@@ -81,7 +87,7 @@ void replica_status(struct replica *replica, struct replica_status *status)
         .applied_index = replica->state.applied_index,
         .time_ms = replica->log_time_ms,
         .in_flight = replica->pending.local_count,
-        .disk_full = replica->room.full,
+        .disk_full = replica_disk_full(replica),
         .messages_malformed = replica->messages_malformed,
         .messages_dropped = replica->messages_dropped,
     };

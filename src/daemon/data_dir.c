@@ -67,8 +67,10 @@ static enum conclave_code take_lock(const char *path, int *lock, struct settings
         (void)close(file);
         return code;
     }
-    /* The pid is for people only: the lock is what counts. */
-    if (ftruncate(file, 0) != 0 || dprintf(file, "%ld\n", (long)getpid()) < 0) {
+    /* The pid is for people only: the lock is what counts, and a full disk is no reason to do
+     * without the node. */
+    if ((ftruncate(file, 0) != 0 || dprintf(file, "%ld\n", (long)getpid()) < 0) &&
+        errno != ENOSPC && errno != EDQUOT) {
         settings_error_set(error, "%s: cannot be written: %s", name, strerror(errno));
         (void)close(file);
         return CONCLAVE_IO;

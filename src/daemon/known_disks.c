@@ -1,5 +1,6 @@
-/* The file of known disks. Changes gather in `entries` while a write is under way; the next write
- * takes them all. */
+/* The file of known disks. A file and its successor change places, so that each has its place on
+ * the disk already when the disk is full. Changes gather in `entries` while a write is under way;
+ * the next write takes them all. */
 #include "daemon/known_disks.h"
 
 #include <errno.h>
@@ -168,21 +169,28 @@ static bool sync_directory(const char *path)
     return synced;
 }
 
+/* The first has nothing to change places with, and some file systems cannot. */
+static bool take_place(const char *beside, const char *path)
+{
+    return renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_EXCHANGE) == 0 ||
+           rename(beside, path) == 0;
+}
+
 /* On a thread: nothing of `known` is changed meanwhile but by us. */
 static void write_file(uv_work_t *work)
 {
     struct known_disks *known = work->data;
     char beside[PATH_BYTES + 8];
     (void)snprintf(beside, sizeof beside, "%s.new", known->path);
-    int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    int file = open(beside, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
     bool written = file >= 0 &&
                    write(file, known->text, known->text_size) == (ssize_t)known->text_size &&
-                   fsync(file) == 0;
+                   ftruncate(file, (off_t)known->text_size) == 0 && fsync(file) == 0;
     known->why = errno;
     if (file >= 0 && close(file) != 0) {
         written = false;
     }
-    if (written && (rename(beside, known->path) != 0 || !sync_directory(known->path))) {
+    if (written && (!take_place(beside, known->path) || !sync_directory(known->path))) {
         known->why = errno;
         written = false;
     }

@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "daemon/notify.h"
@@ -223,6 +224,28 @@ static void set_timer(struct node *node)
     ASSERT(rv == 0);
 }
 
+/* The disk is full, or is not any more. */
+static void tell_disk(struct node *node)
+{
+    bool full = replica_disk_full(node->replica);
+    if (full == node->disk_full) {
+        return;
+    }
+    const char *data_dir = settings_text(&node->config->settings, SETTING_DATA_DIR);
+    struct statvfs status;
+    uint64_t free_bytes =
+        statvfs(data_dir, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : 0;
+    node->disk_full = full;
+    if (full) {
+        LOG_ERROR("the disk is full: commands are refused until there is room on it; the node then "
+                  "goes on by itself",
+                  FIELD_TEXT("data_dir", data_dir), FIELD_U64("free_bytes", free_bytes));
+    } else {
+        LOG_INFO("there is room on the disk again", FIELD_TEXT("data_dir", data_dir),
+                 FIELD_U64("free_bytes", free_bytes));
+    }
+}
+
 /* Once a turn, before what was sent leaves and the loop waits. */
 static void node_turn(void *context)
 {
@@ -231,6 +254,7 @@ static void node_turn(void *context)
         return;
     }
     node_check_refused(node);
+    tell_disk(node);
     api_run(node->api);
     seeing_turn(node);
     verifier_run(node->verifier);
@@ -385,6 +409,7 @@ static enum conclave_code open_replica(struct node *node)
             .clock = &clock_system,
             .host = &node->api_host,
             .version = CONCLAVE_VERSION,
+            .data_dir = settings_text(&node->config->settings, SETTING_DATA_DIR),
             .limits = api_limits_of(node->config->connection_rate, node->config->member_rate,
                                     node->config->idle_ms),
         };

@@ -38,7 +38,8 @@ struct node {
     struct clients *clients;
     struct peers *peers;
     struct known_disks *known_disks;
-    bool refused; /* told in the log: it takes no part */
+    bool refused;   /* told in the log: it takes no part */
+    bool disk_full; /* likewise */
     struct replica_host replica_host;
     struct api_host api_host;
     struct replica *replica;

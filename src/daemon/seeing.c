@@ -52,6 +52,7 @@ static void fill_view(struct node *node, struct http_view *view)
     *view = (struct http_view){
         .phase = node->phase == NODE_PHASE_RUNNING ? HTTP_RUNNING : HTTP_STOPPING,
         .taken_ms = clock_monotonic_ms(&clock_system),
+        .data_dir = settings_text(&node->config->settings, SETTING_DATA_DIR),
         .read_known = seeing->read_known,
         .read_ok_ms = seeing->read_ok_ms,
         .connections = api_connection_count(node->api),

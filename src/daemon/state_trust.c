@@ -34,14 +34,36 @@ void state_trust_boot_id(char boot_id[STATE_TRUST_BOOT_ID_BYTES])
     read_first_line(AT_FDCWD, BOOT_ID_FILE, boot_id, STATE_TRUST_BOOT_ID_BYTES);
 }
 
+/* In the place that the file has on the disk already, which takes no room. Torn by a crash it says
+ * nothing that is believed. */
+static enum conclave_code write_in_place(int directory, const char *text)
+{
+    int file = openat(directory, TRUST_FILE, O_WRONLY | O_CLOEXEC);
+    if (file < 0) {
+        return CONCLAVE_DISK_FULL; /* there is none */
+    }
+    char line[STATE_TRUST_BOOT_ID_BYTES + 1];
+    int size = snprintf(line, sizeof line, "%s\n", text);
+    bool ok = size > 0 && (size_t)size < sizeof line &&
+              pwrite(file, line, (size_t)size, 0) == size && ftruncate(file, size) == 0 &&
+              fsync(file) == 0;
+    return close(file) == 0 && ok ? CONCLAVE_OK : CONCLAVE_IO;
+}
+
 /* Durable on return: a new file, synced, then put in the place of the old one. */
 static enum conclave_code write_trust(int directory, const char *text)
 {
     int file = openat(directory, TRUST_FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (file < 0) {
-        return CONCLAVE_IO;
+        return errno == ENOSPC || errno == EDQUOT ? write_in_place(directory, text) : CONCLAVE_IO;
     }
-    bool ok = dprintf(file, "%s\n", text) == (int)strlen(text) + 1 && fsync(file) == 0;
+    bool ok = dprintf(file, "%s\n", text) == (int)strlen(text) + 1;
+    bool full = !ok && (errno == ENOSPC || errno == EDQUOT);
+    ok = ok && fsync(file) == 0;
+    if (full) {
+        (void)close(file); /* nothing of it counts */
+        return write_in_place(directory, text);
+    }
     if (close(file) != 0 || !ok ||
         renameat(directory, TRUST_FILE_NEW, directory, TRUST_FILE) != 0 || fsync(directory) != 0) {
         return CONCLAVE_IO;

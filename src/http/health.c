@@ -49,6 +49,17 @@ static void check_node(const struct http_view *view, uint64_t now_ms, struct hea
     }
 }
 
+/* A node without room takes nothing in, whoever else does. */
+static void check_disk(const struct http_view *view, struct health_report *report)
+{
+    if (view->replica.disk_full) {
+        add(report, "disk", HEALTH_NOT_READY, "full: make room on the one with %s",
+            view->data_dir == NULL ? "the data" : view->data_dir);
+    } else {
+        add(report, "disk", HEALTH_OK, "has room");
+    }
+}
+
 static void check_leader(const struct http_view *view, struct health_report *report)
 {
     const struct replica_status *replica = &view->replica;
@@ -121,6 +132,7 @@ void health_judge(const struct http_view *view, uint64_t now_ms, struct health_r
     if (view->phase == HTTP_STARTING) {
         return; /* there is nothing else to be judged */
     }
+    check_disk(view, report);
     check_leader(view, report);
     check_quorum(view, now_ms, report);
     check_applied(view, report);

@@ -26,7 +26,7 @@ enum health {
 /* "ok", "degraded", "not ready". */
 const char *health_name(enum health health);
 
-#define HEALTH_CHECKS     5u
+#define HEALTH_CHECKS     6u
 #define HEALTH_TEXT_BYTES 160u
 #define HEALTH_WHY_BYTES  (HEALTH_TEXT_BYTES + 16u)
 

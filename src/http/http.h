@@ -42,6 +42,7 @@ struct http_view {
     enum http_phase phase;
     uint64_t taken_ms; /* on the monotonic clock; http_publish sets it */
     struct replica_status replica;
+    const char *data_dir;
     struct api_peer peers[LIMIT_NODES];
     unsigned peer_count;
     uint64_t connections, commands_under_way, reads_under_way;

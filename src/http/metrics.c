@@ -224,7 +224,7 @@ static void write_overview(struct exposition *to, const struct model_overview *o
     gauge(to, "conclave_polls_open_voted", "Those of them that have voted.", overview->voted);
 }
 
-static void write_stores(struct exposition *to, const struct http_config *config)
+static void write_stores(struct exposition *to, const struct http_config *config, bool disk_full)
 {
     struct log_usage log;
     struct kv_usage state;
@@ -238,6 +238,8 @@ static void write_stores(struct exposition *to, const struct http_config *config
                       "Room that a store has taken.");
     exposition_gauge(to, "store=\"log\"", log.used_bytes);
     exposition_gauge(to, "store=\"state\"", state.used_bytes);
+    gauge(to, "conclave_disk_full", "1 while nothing is taken in for want of room on the disk.",
+          disk_full);
     histogram(to, "conclave_log_write_duration_seconds", "Writes of the log, each with its sync.",
               &config->instruments->sync_us);
     histogram(to, "conclave_log_write_entries", "Log entries in each write.",
@@ -281,7 +283,7 @@ void metrics_write(struct exposition *exposition, const struct metrics_source *s
     if (source->overview != NULL) {
         write_overview(exposition, source->overview);
     }
-    write_stores(exposition, source->config);
+    write_stores(exposition, source->config, source->view->replica.disk_full);
     write_process(exposition, source->process);
     exposition_end(exposition);
 }

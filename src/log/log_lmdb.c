@@ -18,9 +18,11 @@
 
 #define GROW_TRIES 64u /* twice the map each time: it cannot take more */
 
-/* Room for records in the tree, at most: one that is just too large for half a page has a page of
- * its own. And for what else a transaction changes. */
+/* Room for records in the tree, at most: small ones may fill a page to its half; one that is too
+ * large for half a page has pages of its own. And for what else a transaction changes. */
+#define RECORD_SMALL_BYTES 1536u
 #define RECORD_EXTRA_BYTES 64u
+#define PAGE_BYTES_MOST    4096u
 #define TREE_EXTRA_BYTES   ((uint64_t)256 * 1024)
 
 static const struct slice vote_key = {(const uint8_t *)"vote", 4};
@@ -49,11 +51,11 @@ struct write_room {
     bool opening; /* the reserve may be used if there is nothing else */
 };
 
-static uint64_t room_of(uint64_t record_bytes, size_t record_count)
+static uint64_t room_of_record(uint64_t record_bytes)
 {
-    return record_count == 0 ? 0
-                             : 2 * (record_bytes + (uint64_t)record_count * RECORD_EXTRA_BYTES) +
-                                   TREE_EXTRA_BYTES;
+    return record_bytes <= RECORD_SMALL_BYTES
+               ? 2 * (record_bytes + RECORD_EXTRA_BYTES)
+               : record_bytes + PAGE_BYTES_MOST + 2ull * RECORD_EXTRA_BYTES;
 }
 
 /* Within the transaction, so that nobody else writes. */
@@ -233,11 +235,10 @@ static enum conclave_code lmdb_append(struct log *log, uint64_t first_index,
     };
     ASSERT(first_index <= append.last_index + 1);
     ASSERT(entry_count <= UINT64_MAX - first_index);
-    uint64_t bytes = 0;
+    struct write_room room = {.bytes = TREE_EXTRA_BYTES};
     for (size_t i = 0; i < entry_count; i++) {
-        bytes += LOG_RECORD_HEAD_BYTES + entries[i].data.size;
+        room.bytes += room_of_record(LOG_RECORD_HEAD_BYTES + entries[i].data.size);
     }
-    const struct write_room room = {.bytes = room_of(bytes, entry_count)};
     enum conclave_code rv = run_entries(lmdb, append_work, &append, &room);
     if (rv == CONCLAVE_OK) {
         atomic_store(&lmdb->last_index, first_index + entry_count - 1);
@@ -329,11 +330,10 @@ enum conclave_code log_lmdb_drain(struct log *log, uint64_t first_index,
     };
     ASSERT(first_index >= 1 && first_index <= drain.last_index + 1);
     ASSERT(mark != NULL && (records != NULL || record_count == 0));
-    uint64_t bytes = 0;
+    struct write_room room = {.bytes = record_count > 0 ? TREE_EXTRA_BYTES : 0, .opening = opening};
     for (size_t i = 0; i < record_count; i++) {
-        bytes += records[i].size;
+        room.bytes += room_of_record(records[i].size);
     }
-    const struct write_room room = {.bytes = room_of(bytes, record_count), .opening = opening};
     enum conclave_code rv = run_entries(lmdb, drain_work, &drain, &room);
     if (rv == CONCLAVE_OK && record_count > 0) {
         atomic_store(&lmdb->last_index, first_index + record_count - 1);

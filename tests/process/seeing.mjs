@@ -24,7 +24,7 @@ test('health and metrics of a real cluster', { timeout: 240_000 }, async (t) => 
       await until(`node ${node} ready`, async () => (await cluster.http(node, '/readyz'))?.text === 'ok\n');
       assert.equal((await cluster.http(node, '/livez')).status, 200);
       const verbose = await cluster.http(node, '/readyz?verbose');
-      assert.match(verbose.text, /^\[\+\] node {4}ok: running\n\[\+\] leader {2}ok: node \d, term \d+\n\[\+\] quorum {2}ok: a majority answered a read \d+ ms ago\n/);
+      assert.match(verbose.text, /^\[\+\] node {4}ok: running\n\[\+\] disk {4}ok: has room\n\[\+\] leader {2}ok: node \d, term \d+\n\[\+\] quorum {2}ok: a majority answered a read \d+ ms ago\n/);
     }
   });
 
@@ -94,6 +94,7 @@ test('health and metrics of a real cluster', { timeout: 240_000 }, async (t) => 
   // Both ways to be left alone, for the leader as for a follower.
   for (const left of ['leader', 'follower']) {
     await t.test(`a ${left} without a quorum says so within 2 s, and lives`, async () => {
+      for (const node of [1, 2, 3]) await until(`node ${node} ready`, async () => (await cluster.http(node, '/readyz'))?.status === 200);
       const leader = await cluster.leader();
       const alone = left === 'leader' ? leader : (leader % 3) + 1;
       const others = [1, 2, 3].filter((node) => node !== alone);

@@ -188,6 +188,12 @@ static void test_health(void **state)
     expect_health(&view, HEALTH_NOT_READY, "quorum: no read was answered yet");
 
     view = healthy_view();
+    view.replica.disk_full = true;
+    view.data_dir = "/var/lib/conclave";
+    expect_health(&view, HEALTH_NOT_READY,
+                  "disk: full: make room on the one with /var/lib/conclave");
+
+    view = healthy_view();
     view.replica.commit_index = 300;
     view.replica.applied_index = 300 - 256;
     expect_health(&view, HEALTH_OK, "");
@@ -234,6 +240,7 @@ static void test_verbose(void **state)
     buffer_append(&text, "", 1);
     assert_string_equal((const char *)text.data,
                         "[+] node    ok: running\n"
+                        "[+] disk    ok: has room\n"
                         "[+] leader  ok: node 2, term 7\n"
                         "[-] quorum  not ready: no majority has answered a read for 2000 ms\n"
                         "[+] applied ok: to entry 40\n"

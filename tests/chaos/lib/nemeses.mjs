@@ -179,20 +179,17 @@ const lossyNetwork = {
 
 // --- disks ---
 
+// One disk is full, or all are; no node stops for it, and all go on by themselves.
 const fullDisk = {
   name: 'full-disk',
   async begin(world, { random }) {
-    const node = await victim(world, random);
-    node.mayStop = true;
-    await node.disk.tell(`capacity +${random.between(0, 64 * 1024)}`);
-    return { node, text: label(node) };
+    const nodes = random.chance(0.3) ? world.members() : [await victim(world, random)];
+    for (const node of nodes) await node.disk.tell(`capacity +${random.between(0, 64 * 1024)}`);
+    return { nodes, text: `nodes ${nodes.map(({ id }) => id).join(' ')}` };
   },
-  async end(world, plan, what) {
-    const { node } = what;
-    what.text += (await stopsItself(world, node)) ? ', it stopped itself' : ', it needed no space';
-    await node.disk.tell('capacity 1048576M');
-    node.mayStop = false;
-    await startAll(world);
+  async end(world, plan, { nodes }) {
+    for (const node of nodes) await node.disk.tell('capacity 1048576M');
+    for (const node of nodes) await world.ready(node);
   },
 };
 
