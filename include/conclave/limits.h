@@ -45,13 +45,15 @@
 #define LIMIT_ENDPOINTS                16u            /* addresses that one client object knows */
 #define LIMIT_REQUEST_TIMEOUT_MS       (60u * 1000u)  /* a node keeps a request waiting */
 
-/* Disks. */
-#define LIMIT_DISK_RESERVE_BYTES \
-    (12u * 1024u *               \
-     1024u) /* of the log's file, for terms, votes and a start when the disk is full */
-#define LIMIT_STATE_ROOM_BYTES \
-    (16u * 1024u * 1024u) /* of the state's file, to finish what is under way then */
-#define LIMIT_DISK_AHEAD_BYTES (4u * 1024u * 1024u) /* taken at once when a store's file grows */
+/* Disks. What is kept of the log's file for terms, votes and a start when the disk is full, and of
+ * the state's to finish what is under way then; what is taken at once when one of them grows; and
+ * the reading for damage: its rate, a chunk, and the rest between two rounds. */
+#define LIMIT_DISK_RESERVE_BYTES   (12u * 1024u * 1024u)
+#define LIMIT_STATE_ROOM_BYTES     (16u * 1024u * 1024u)
+#define LIMIT_DISK_AHEAD_BYTES     (4u * 1024u * 1024u)
+#define LIMIT_SCRUB_BYTES_A_SECOND (1024u * 1024u)
+#define LIMIT_SCRUB_CHUNK_BYTES    (256u * 1024u)
+#define LIMIT_SCRUB_REST_MS        (600u * 1000u)
 
 /* Consensus. */
 #define LIMIT_NODES               7u                    /* servers in a cluster's configuration */

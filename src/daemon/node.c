@@ -110,6 +110,44 @@ static void host_failed(void *context, enum conclave_code code, const char *what
     _exit(NODE_FAILED);
 }
 
+/* Found by reading for it. The state is made anew by the next start; the log cannot be. */
+static void on_damage(void *context, const struct scrub_finding *finding)
+{
+    struct node *node = context;
+    char reason[DATA_DIR_PATH_BYTES + 256];
+    if (finding->store == SCRUB_STATE) {
+        distrust_state(node, CONCLAVE_CORRUPT);
+        (void)snprintf(reason, sizeof reason,
+                       "%s: a value does not match its checksum: start the node again, it makes "
+                       "its state anew from the log",
+                       node->storage.data_dir.state);
+    } else {
+        (void)snprintf(reason, sizeof reason,
+                       "%s: entry %" PRIu64 " does not match its checksum: replace the node "
+                       "(conclave cluster replace), and its disk",
+                       node->storage.data_dir.log, finding->index);
+    }
+    complain(node, "what is stored is damaged: the node stops", reason);
+    _exit(NODE_FAILED);
+}
+
+static enum conclave_code open_scrub(struct node *node)
+{
+    const struct scrub_config config = {.loop = &node->loop,
+                                        .log = node->storage.log,
+                                        .kv = node->storage.kv,
+                                        .instruments = &node->seeing.instruments,
+                                        .bytes_a_second = LIMIT_SCRUB_BYTES_A_SECOND,
+                                        .rest_ms = LIMIT_SCRUB_REST_MS,
+                                        .found = on_damage,
+                                        .context = node};
+    enum conclave_code code = scrub_open(&config, &node->scrub);
+    if (code != CONCLAVE_OK) {
+        settings_error_set(&node->error, "cannot start: %s", conclave_code_text(code));
+    }
+    return code;
+}
+
 /* --- the api's host --- */
 
 static void host_client_send(void *context, uint64_t connection_id, struct slice bytes)
@@ -482,6 +520,9 @@ static enum conclave_code node_open(struct node *node)
     }
     if (code == CONCLAVE_OK) {
         code = open_replica(node);
+    }
+    if (code == CONCLAVE_OK) {
+        code = open_scrub(node);
     }
     if (code == CONCLAVE_OK) {
         seeing_serve(node);

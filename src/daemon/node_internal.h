@@ -11,6 +11,7 @@
 #include "daemon/known_disks.h"
 #include "daemon/log_writer.h"
 #include "daemon/node.h"
+#include "daemon/scrub.h"
 #include "daemon/seeing.h"
 #include "daemon/storage.h"
 #include "daemon/verifier.h"
@@ -32,6 +33,7 @@ struct node {
     struct net *net;
     struct tls_context *tls; /* NULL: connections are not encrypted */
     struct log_writer *writer;
+    struct scrub *scrub;
     struct keeper keeper;
     bool keeper_open;
     struct verifier *verifier;

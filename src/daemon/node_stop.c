@@ -93,6 +93,10 @@ void node_close(struct node *node)
         log_writer_close(node->writer);
         node->writer = NULL;
     }
+    if (node->scrub != NULL) {
+        scrub_close(node->scrub);
+        node->scrub = NULL;
+    }
     node->peers_closed = node->peers == NULL;
     if (node->peers != NULL) {
         peers_close(node->peers, on_peers_closed, node);

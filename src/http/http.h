@@ -29,6 +29,9 @@
 struct http_instruments {
     struct metric_histogram sync_us;       /* of each write of the log, with its sync */
     struct metric_histogram write_entries; /* log entries in each write */
+    /* What the scrub has seen, and how far in the log it is. */
+    struct metric_counter scrub_bytes, scrub_rounds, scrub_log_findings, scrub_state_findings;
+    _Atomic uint64_t scrub_index;
 };
 
 enum http_phase {

@@ -3,6 +3,7 @@
 #include "http/metrics.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* begin NAME as a gauge with one sample. */
@@ -246,6 +247,20 @@ static void write_stores(struct exposition *to, const struct http_config *config
               &config->instruments->write_entries);
 }
 
+static void write_scrub(struct exposition *to, const struct http_instruments *instruments)
+{
+    counter(to, "conclave_scrub_bytes", "Stored bytes that were read to look for damage.",
+            metric_value(&instruments->scrub_bytes));
+    counter(to, "conclave_scrub_rounds", "How often everything that is stored was read.",
+            metric_value(&instruments->scrub_rounds));
+    gauge(to, "conclave_scrub_index", "The log entry that the reading for damage has come to.",
+          atomic_load(&instruments->scrub_index));
+    exposition_family(to, "conclave_scrub_findings", EXPOSITION_COUNTER,
+                      "Damage that was found by reading for it.");
+    exposition_counter(to, "store=\"log\"", metric_value(&instruments->scrub_log_findings));
+    exposition_counter(to, "store=\"state\"", metric_value(&instruments->scrub_state_findings));
+}
+
 static void write_process(struct exposition *to, const struct process_usage *process)
 {
     gauge(to, "conclave_disk_size_bytes", "The disk with the data directory.", process->disk_bytes);
@@ -284,6 +299,7 @@ void metrics_write(struct exposition *exposition, const struct metrics_source *s
         write_overview(exposition, source->overview);
     }
     write_stores(exposition, source->config, source->view->replica.disk_full);
+    write_scrub(exposition, source->config->instruments);
     write_process(exposition, source->process);
     exposition_end(exposition);
 }
