@@ -229,6 +229,10 @@ test('backup under load, all destroyed, restored', { timeout: 600_000 }, async (
   nodes[3].start(...first);
   await until('node 3 has begun', () => nodes[3].process.exitCode !== null || fs.existsSync(directory('new/node3/log')));
   await nodes[3].end('SIGKILL');
+  if (fs.existsSync(directory('new/node3/RESTORING'))) {
+    const half = await run(path.join(binaryDirectory, 'conclaved'), ['--config', directory('new/node3.ini')]);
+    assert.deepEqual([half.status, /holds no data/.test(half.error)], [2, true], 'what is half restored is not started');
+  }
   const started = performance.now();
   for (const id of [1, 2, 3]) nodes[id].start(...first);
   const newCluster = { endpoints: cluster.endpoints(), key: chair };
