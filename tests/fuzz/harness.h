@@ -50,13 +50,16 @@ struct fuzz_cuts {
 };
 size_t fuzz_cut(struct fuzz_cuts *cuts, size_t rest);
 
-/* --- A file in memory, for decoders that open one by its path --- */
+/* --- A file in memory, for decoders that open one by its path and only read it --- */
 struct fuzz_file {
     int descriptor;
     char path[40];
+    struct buffer content; /* what was written: the same is not written again */
 };
 void fuzz_file_open(struct fuzz_file *file);
-void fuzz_file_write(const struct fuzz_file *file, struct slice content);
+/* For a harness that has opened the descriptor itself, empty. */
+void fuzz_file_begin(struct fuzz_file *file);
+void fuzz_file_write(struct fuzz_file *file, struct slice content);
 
 /* --- libFuzzer's --- */
 int LLVMFuzzerInitialize(int *argc, char ***argv);
