@@ -121,7 +121,7 @@ static enum conclave_code write_again(void *context, const struct backup_entry *
 }
 
 /* The lines behind a head, with their checksum; and what they are read as. */
-static enum conclave_code read_sealed(const struct fuzz_file *place, struct slice lines,
+static enum conclave_code read_sealed(struct fuzz_file *place, struct slice lines,
                                       struct reading *reading)
 {
     char line[BACKUP_CHECKSUM_LINE_BYTES];
