@@ -73,6 +73,13 @@ for (const file of fs.readdirSync(stored).filter((entry) => entry.endsWith('.tar
     const verified = await cluster.json(['verify', '--export', whole, ...receipts], { endpoints: '127.0.0.1:1' });
     assert.deepEqual({ leaves: Number(verified.leaves), receipts: Number(verified.receipts), decisions: Number(verified.decisions), refused: Number(verified.refused) },
       { leaves: expected.leaves, receipts: expected.receipts, decisions: Object.keys(expected.tallies).length, refused: 0 });
+    if (expected.backup) {
+      const backup = path.join(cluster.data, 'hive.backup');
+      const proven = await cluster.json(['backup', 'verify', backup, ...receipts], { endpoints: '127.0.0.1:1' });
+      assert.deepEqual({ leaves: Number(proven.leaves), receipts: Number(proven.receipts) }, { leaves: expected.backup.leaves, receipts: expected.receipts });
+      const { head, polls } = await cluster.json(['backup', 'inspect', backup], { endpoints: '127.0.0.1:1' });
+      assert.deepEqual([polls, head.cluster === verified.cluster], [expected.backup.polls, false]);
+    }
     const kinds = {};
     for (const { kind, code } of commandsOf(fs.readFileSync(whole, 'utf8'))) {
       assert.equal(code, 'ok');

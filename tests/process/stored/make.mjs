@@ -1,18 +1,18 @@
 #!/usr/bin/env node
 // Makes the data directories of a small cluster in which everything that is stored occurs, for tests/process/stored.mjs, which every later
-// build must pass: `node tests/process/stored/make.mjs NAME` writes NAME.tar.gz here. What must be found in it stands in NAME.json, written
-// by hand. A new one is made when a stored format has changed; the older ones stay.
-import { execFileSync } from 'node:child_process';
+// build must pass: `node tests/process/stored/make.mjs NAME` writes NAME.tar.gz here; with `restored` after the name, the cluster was saved, lost and
+// restored before the last of them died, and the backup is in it too. What must be found in it stands in NAME.json, written by hand. A new one is made when a stored format has changed; the older ones stay.
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Cluster, until } from '../support/cluster.mjs';
+import { binaryDirectory, Cluster, until } from '../support/cluster.mjs';
 
 const portBase = 11100; // the nodes' addresses are in the record
 const here = path.dirname(fileURLToPath(import.meta.url));
-const name = process.argv[2];
-if (!/^[\w-]+$/.test(name ?? '')) {
-  console.error('usage: node tests/process/stored/make.mjs NAME (letters, digits, - and _)');
+const [, , name, kind] = process.argv;
+if (!/^[\w-]+$/.test(name ?? '') || ![undefined, 'restored'].includes(kind)) {
+  console.error('usage: node tests/process/stored/make.mjs NAME (letters, digits, - and _) [restored]');
   process.exit(2);
 }
 
@@ -22,6 +22,7 @@ cluster.directory = fs.mkdtempSync('/tmp/conclave-stored-');
 cluster.data = path.join(cluster.directory, 'cluster');
 cluster.portBase = portBase;
 const receipts = path.join(cluster.directory, 'receipts');
+const backup = path.join(cluster.directory, 'hive.backup');
 
 try {
   await cluster.local('up', '--nodes', '3');
@@ -94,9 +95,34 @@ async function tell() {
 async function finish() {
   await until('receipts of all ballots', async () => (await cluster.conclave(['receipt', '--pending'], { environment: { CONCLAVE_RECEIPTS: receipts } })).status === 0);
   await cluster.digests();
+  if (kind === 'restored') return restore();
   await cluster.local('stop', '3');
   await cluster.local('kill', '1');
   await cluster.local('kill', '2');
+}
+
+// The same addresses, other nodes.
+async function restore() {
+  const files = path.join(cluster.directory, 'new');
+  const started = {};
+  await cluster.json(['backup', 'save', backup]);
+  await cluster.local('down');
+  await cluster.json(['restore', backup, '--out', files, ...[1, 2, 3].flatMap((node) => ['--node', `${node}=127.0.0.1:${portBase + node},${cluster.endpoint(node)}`])]);
+  for (const node of [1, 2, 3]) {
+    const directory = path.join(cluster.data, `node${node}`);
+    fs.rmSync(directory, { recursive: true });
+    fs.copyFileSync(path.join(files, `node${node}.key`), `${directory}.key`);
+    started[node] = spawn(path.join(binaryDirectory, 'conclaved'), ['--node-id', String(node), '--data-dir', directory, '--node-key', `${directory}.key`,
+      '--bootstrap', path.join(files, 'genesis'), '--restore', backup], { stdio: 'ignore' });
+  }
+  const end = (node, signal) => new Promise((resolve) => { started[node].on('exit', resolve); started[node].kill(signal); });
+  try {
+    await until('the restored cluster is well', async () => (await cluster.status()).health === 'healthy');
+    await cluster.digests();
+    await end(3, 'SIGTERM');
+  } finally {
+    await Promise.all(Object.keys(started).filter((node) => started[node].exitCode === null).map((node) => end(node, 'SIGKILL')));
+  }
 }
 
 function keep() {
@@ -106,6 +132,7 @@ function keep() {
     fs.cpSync(path.join(cluster.data, `node${node}`), path.join(kept, `node${node}`), { recursive: true });
     fs.copyFileSync(path.join(cluster.data, `node${node}.key`), path.join(kept, `node${node}.key`));
   }
+  if (kind === 'restored') fs.copyFileSync(backup, path.join(kept, 'hive.backup'));
   for (const id of fs.readdirSync(receipts)) {
     for (const file of fs.readdirSync(path.join(receipts, id))) {
       if (file.endsWith('.tlog-proof')) fs.copyFileSync(path.join(receipts, id, file), path.join(kept, 'receipts', file));
