@@ -113,6 +113,10 @@ test('backup under load, all destroyed, restored', { timeout: 600_000 }, async (
   });
   const backup = directory('hive.backup');
   const last = Number(saved.index);
+  const both = await Promise.all(['--force', '--force'].map((force) => cluster.conclave(['backup', 'save', 'at-once.backup', force], { directory: cluster.directory })));
+  assert.ok(both.some(({ status }) => status === 0), both.map(({ error }) => error).join());
+  assert.ok(both.every(({ status, error }) => status === 0 || (status === 5 && /another process is writing/.test(error))), both.map(({ error }) => error).join());
+  await conclave(0, ['backup', 'verify', 'at-once.backup']);
   const all = [...quiet.acknowledged, ...loaded.acknowledged];
   const kept = all.filter((ballot) => ballot.index <= last);
   assert.ok(kept.length > voterCount && kept.length < all.length, `${kept.length} of ${all.length} ballots are in the backup: some must come after it`);
@@ -266,6 +270,8 @@ test('backup under load, all destroyed, restored', { timeout: 600_000 }, async (
         assert.deepEqual([tally.yes[0], tally.no[0], tally.abstain[0]].map(Number), [recount.yes, recount.no, recount.abstain], `${poll} on node ${id}`);
       }
     }
+    const times = entriesOf(exported).map((line) => JSON.parse(line)).filter(({ type }) => type === 'batch').map(({ time }) => Number(time));
+    assert.ok(times.every((time, i) => i === 0 || times[i - 1] <= time), 'log time does not go back');
     assert.equal(new Set(await cluster.digests()).size, 1, 'one digest on all nodes');
   });
 

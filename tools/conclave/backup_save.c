@@ -13,6 +13,7 @@
 #include <libgen.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -253,6 +254,16 @@ static bool sync_directory(const char *path)
     return fd >= 0 && close(fd) == 0 && synced;
 }
 
+/* Is it ours alone? Another save may hold it, or may just have given it its name: then it is no
+ * unfinished file any more. */
+static bool take_part(const char *path, int fd)
+{
+    struct stat ours;
+    struct stat there;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
+           ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 static int open_part(struct save *save)
 {
     int size = snprintf(save->part, sizeof save->part, "%s.partial", save->path);
@@ -264,8 +275,14 @@ static int open_part(struct save *save)
                          "choose another name, or put this one in its place with --force",
                          "there is a file %s already", save->path);
     }
-    int fd = open(save->part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    save->export.file = fd < 0 ? NULL : fdopen(fd, "w+b");
+    /* What a save that died has left is written over; one that runs is left alone. */
+    int fd = open(save->part, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && !take_part(save->part, fd)) {
+        (void)close(fd);
+        return cli_error(save->cli, CONCLAVE_BUSY, "wait for it, or choose another name",
+                         "another process is writing %s", save->part);
+    }
+    save->export.file = fd < 0 || ftruncate(fd, 0) != 0 ? NULL : fdopen(fd, "w+b");
     if (save->export.file == NULL) {
         int error = errno;
         if (fd >= 0) {
@@ -332,15 +349,16 @@ int backup_run_save(struct cli *cli)
         if (fstat(fileno(save->export.file), &information) == 0) {
             save->size_bytes = (uint64_t)information.st_size;
         }
-        bool closed = fclose(save->export.file) == 0;
-        if (status == 0 &&
-            (!closed || rename(save->part, save->path) != 0 || !sync_directory(save->path))) {
+        /* It is synced. It has its name, or is gone, before another save can take it. */
+        bool named = status == 0 && rename(save->part, save->path) == 0;
+        if (status == 0 && (!named || !sync_directory(save->path))) {
             status = cli_error(cli, CONCLAVE_IO, "", "%s cannot be written: %s", save->path,
                                strerror(errno));
         }
-        if (status != 0) {
+        if (!named) {
             (void)unlink(save->part);
         }
+        (void)fclose(save->export.file);
     }
     if (status == 0) {
         status = print_saved(save);
