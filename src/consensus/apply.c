@@ -304,11 +304,13 @@ static void apply_some(struct replica *replica, uint64_t last_index, unsigned en
         replica->state = applying.state;
         replica->tree = applying.tree;
         tell_events(replica, &applying.events);
-    } else if (rv != CONCLAVE_DISK_FULL) {
+    } else if (rv != CONCLAVE_DISK_FULL &&
+               (rv != CONCLAVE_CORRUPT ||
+                !repair_take(replica, applying.state.applied_index + 1))) {
         replica_fail(replica, rv, "committed entries could not be applied");
     }
     end_decisions(&applying, rv == CONCLAVE_OK);
-    if (!replica->failed) {
+    if (!replica->failed && rv != CONCLAVE_CORRUPT) {
         room_applied(replica, rv == CONCLAVE_OK);
     }
     buffer_close(&applying.events);
@@ -329,7 +331,7 @@ void apply_run(struct replica *replica)
             break;
         }
         unsigned entries_max = room_may_apply(replica, TRANSACTION_ENTRIES);
-        if (entries_max == 0) {
+        if (entries_max == 0 || replica->repair.index != 0) {
             break;
         }
         if (i >= TURN_TRANSACTIONS) {

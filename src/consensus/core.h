@@ -16,6 +16,7 @@
 #include "consensus/message.h"
 #include "consensus/pending.h"
 #include "consensus/read.h"
+#include "consensus/repair.h"
 #include "consensus/replica.h"
 #include "consensus/replica_metrics.h"
 #include "consensus/room.h"
@@ -60,6 +61,7 @@ struct replica {
 
     struct election election;
     struct room room;
+    struct repair repair;
 
     /* Who leads, as far as this node knows (replica.c) */
     uint64_t leader_id;

@@ -20,7 +20,8 @@ static uint64_t wait_ms(const struct replica *replica)
 
 void election_peer_lost(struct replica *replica, uint64_t node_id)
 {
-    if (node_id != replica->leader_id || replica_leads(replica) || replica->room.full) {
+    if (node_id != replica->leader_id || replica_leads(replica) || replica->room.full ||
+        replica->repair.index != 0) {
         return;
     }
     LOG_INFO("the connections with the leader are gone", FIELD_U64("leader", node_id),

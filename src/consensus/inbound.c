@@ -199,8 +199,20 @@ static void receive_vote(struct replica *replica, uint64_t node_id, struct raft_
     }
 }
 
+/* Who has a damaged entry neither votes nor acknowledges. */
+static bool is_refrained(const struct replica *replica, enum message_type type)
+{
+    return replica->repair.index != 0 &&
+           (type == MESSAGE_APPEND || type == MESSAGE_VOTE || type == MESSAGE_VOTE_RESULT ||
+            type == MESSAGE_TIMEOUT_NOW);
+}
+
 static void dispatch(struct replica *replica, uint64_t node_id, struct message *message)
 {
+    if (is_refrained(replica, message->type)) {
+        replica->messages_dropped++;
+        return;
+    }
     switch (message->type) {
     case MESSAGE_APPEND:
         receive_append(replica, node_id, &message->raft);
@@ -247,6 +259,12 @@ static void dispatch(struct replica *replica, uint64_t node_id, struct message *
         break;
     case MESSAGE_READ_ANSWER:
         read_answer(replica, node_id, &message->read_ask);
+        break;
+    case MESSAGE_REPAIR_ASK:
+        repair_asked(replica, node_id, &message->repair);
+        break;
+    case MESSAGE_REPAIR_ENTRY:
+        repair_answered(replica, &message->repair);
         break;
     case MESSAGE_CHECKPOINT:
         checkpoint_asked(replica, node_id, &message->checkpoint);

@@ -264,6 +264,19 @@ static void decode_checkpoint(struct message *message, struct elements *elements
     elements->bad |= checkpoint->size == 0 || (!whole && !none);
 }
 
+static void decode_repair(struct message *message, struct elements *elements)
+{
+    struct message_repair *repair = &message->repair;
+    repair->index = next_index(elements);
+    repair->term = next_index(elements);
+    elements->bad |= repair->index == 0 || repair->term == 0;
+    if (message->type == MESSAGE_REPAIR_ENTRY) {
+        repair->type = next_u64(elements);
+        repair->data = next_bytes(elements, 0, LIMIT_PEER_FRAME_BYTES);
+        elements->bad |= repair->type < RAFT_COMMAND || repair->type > RAFT_CHANGE;
+    }
+}
+
 static enum conclave_code decode_body(struct message *message, struct elements *elements,
                                       uint64_t sender)
 {
@@ -292,6 +305,10 @@ static enum conclave_code decode_body(struct message *message, struct elements *
         break;
     case MESSAGE_FORWARD_RESULT:
         decode_forward_result(message, elements);
+        break;
+    case MESSAGE_REPAIR_ASK:
+    case MESSAGE_REPAIR_ENTRY:
+        decode_repair(message, elements);
         break;
     case MESSAGE_READ_PING:
     case MESSAGE_READ_PONG:
@@ -344,7 +361,7 @@ enum conclave_code message_decode(struct message *message, uint64_t sender, stru
     }
     uint64_t version = next_u64(&elements);
     uint64_t type = next_u64(&elements);
-    if (elements.bad || type > MESSAGE_CHECKPOINT_HELD) {
+    if (elements.bad || type > MESSAGE_REPAIR_ENTRY) {
         rv = CONCLAVE_BAD_REQUEST;
         goto err_after_parse;
     }
@@ -518,4 +535,17 @@ void message_write_checkpoint_held(struct buffer *buffer, uint64_t size)
 {
     write_head(buffer, MESSAGE_CHECKPOINT_HELD, 1);
     codec_write_u64(buffer, size);
+}
+
+void message_write_repair(struct buffer *buffer, enum message_type type,
+                          const struct message_repair *repair)
+{
+    ASSERT(type == MESSAGE_REPAIR_ASK || type == MESSAGE_REPAIR_ENTRY);
+    write_head(buffer, type, type == MESSAGE_REPAIR_ASK ? 2 : 4);
+    codec_write_u64(buffer, repair->index);
+    codec_write_u64(buffer, repair->term);
+    if (type == MESSAGE_REPAIR_ENTRY) {
+        codec_write_u64(buffer, repair->type);
+        codec_write_bytes(buffer, repair->data);
+    }
 }

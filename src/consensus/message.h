@@ -20,6 +20,8 @@
  *                             node's own root, which this is then, is another]
  *  15 checkpoint final       [1, 15, note: bin]
  *  16 checkpoint held        [1, 16, size of the sender's newest final one]
+ *  17 repair ask             [1, 17, index, term]
+ *  18 repair entry           [1, 18, index, term, type, data: bin]
  *
  * 1 to 6 are Raft's (Ongaro, "Consensus: Bridging Theory and Practice", figure 3.1), 9 and 10 its
  * ReadIndex round (section 6.4). The sender is known from the connection. A decoder of bytes from
@@ -53,7 +55,9 @@ enum message_type {
     MESSAGE_CHECKPOINT = 13,
     MESSAGE_CHECKPOINT_COSIGNED = 14,
     MESSAGE_CHECKPOINT_FINAL = 15,
-    MESSAGE_CHECKPOINT_HELD = 16
+    MESSAGE_CHECKPOINT_HELD = 16,
+    MESSAGE_REPAIR_ASK = 17,
+    MESSAGE_REPAIR_ENTRY = 18
 };
 
 struct message_forward {
@@ -89,6 +93,13 @@ struct message_checkpoint {
     struct slice signature; /* NOTE_ED25519_BYTES; or empty, of type 14 */
 };
 
+struct message_repair {
+    uint64_t index;
+    uint64_t term;
+    uint64_t type;     /* of 18: the entry's */
+    struct slice data; /* likewise */
+};
+
 /* A decoded message. Slices and entry data point into the bytes it was decoded from. */
 struct message {
     enum message_type type;
@@ -101,6 +112,7 @@ struct message {
         struct message_read_ask read_ask;
         struct message_checkpoint checkpoint; /* 13 and 14; of 16 the size */
         struct slice note;                    /* 15 */
+        struct message_repair repair;         /* 17 and 18 */
     };
     struct raft_entry *entries; /* owned: of an append */
     struct codec_tree tree;
@@ -133,5 +145,7 @@ void message_write_checkpoint(struct buffer *buffer, enum message_type type,
                               const struct message_checkpoint *checkpoint);
 void message_write_checkpoint_final(struct buffer *buffer, struct slice note);
 void message_write_checkpoint_held(struct buffer *buffer, uint64_t size);
+void message_write_repair(struct buffer *buffer, enum message_type type,
+                          const struct message_repair *repair);
 
 #endif

@@ -48,6 +48,9 @@ static bool pack_entries(struct packing *packing, uint64_t last_index)
         uint64_t log_last = last_index < cached_index ? last_index : cached_index - 1;
         enum conclave_code rv =
             log_read(replica->config.log, packing->next_index, log_last, pack_from_log, packing);
+        if (rv == CONCLAVE_CORRUPT && repair_take(replica, packing->next_index)) {
+            return false; /* the core sends it again */
+        }
         if (rv != CONCLAVE_OK && rv != CONCLAVE_TOO_LARGE) {
             replica_fail(replica, rv, "an entry of the log could not be read for a peer");
             return false;

@@ -148,6 +148,7 @@ static void settle(struct replica *replica)
     if (replica->failed) {
         return;
     }
+    repair_run(replica);
     forward_run(replica);
     read_run(replica);
     read_serve(replica);
@@ -291,10 +292,11 @@ void replica_tick(struct replica *replica)
     if (replica->failed) {
         return;
     }
-    if (!replica->room.unsaved) {
+    bool stands = !replica->room.unsaved && (replica->repair.index == 0 || replica_leads(replica));
+    if (stands) {
         driver_tick(replica);
     }
-    if (!replica->failed && !replica->room.unsaved) {
+    if (!replica->failed && stands) {
         election_tick(replica);
     }
     settle(replica);
@@ -319,7 +321,9 @@ uint64_t replica_deadline_ms(const struct replica *replica)
     deadline_ms = earlier(deadline_ms, read_deadline_ms(replica));
     deadline_ms = earlier(deadline_ms, checkpoint_deadline_ms(replica));
     deadline_ms = earlier(deadline_ms, aside ? UINT64_MAX : room_deadline_ms(replica));
-    if (!aside && !replica->room.unsaved) {
+    deadline_ms = earlier(deadline_ms, aside ? UINT64_MAX : repair_deadline_ms(replica));
+    bool stands = replica->repair.index == 0 || replica_leads((struct replica *)(uintptr_t)replica);
+    if (!aside && !replica->room.unsaved && stands) {
         deadline_ms = earlier(deadline_ms, replica->timer_ms);
         deadline_ms = earlier(deadline_ms, election_deadline_ms(replica));
         deadline_ms = earlier(deadline_ms, batch_deadline_ms((struct replica *)(uintptr_t)replica));

@@ -74,6 +74,8 @@ struct replica_host {
      * after a crash. At most one is under way: the next comes after replica_kept. NULL when there
      * is no signer. */
     void (*keep)(void *context, struct slice bytes);
+    /* An entry of the log that was damaged is whole again. May be NULL. */
+    void (*repaired)(void *context, uint64_t index);
     /* The replica cannot go on (a failed write, a checksum that does not match, no memory in the
      * state machine): the host stops the node. */
     void (*failed)(void *context, enum conclave_code code, const char *what);
@@ -263,11 +265,18 @@ struct replica_status {
     uint64_t disagreements; /* times another node said so of itself, to this one as leader */
     uint64_t in_flight;     /* commands under way here */
     bool disk_full;         /* nothing new is taken in for want of room */
+    uint64_t repairing;     /* an entry that is damaged: the node does not vote; 0: none */
     uint64_t messages_malformed, messages_dropped;
     /* how often each mitigation acted (M1..M8 of the consensus notes, index 1..8) */
     uint64_t mitigations[9];
 };
 void replica_status(struct replica *replica, struct replica_status *status);
+
+/* An entry of the log does not match its checksum: it is fetched from another node (repair.h), and
+ * host->repaired is told when it is whole. OK; BUSY (another one is on its way: ask again after
+ * it); CORRUPT (it cannot be repaired: the node must be replaced). NOT_FOUND: it is gone. If it was
+ * read well after all, OK, and nobody is told. */
+enum conclave_code replica_repair(struct replica *replica, uint64_t index) MUST_USE;
 
 /* Of the status, alone. */
 bool replica_disk_full(const struct replica *replica);

@@ -116,7 +116,7 @@ bool room_look(struct replica *replica)
         writer_again(replica);
     }
     bool full = room->unsaved || room->state_full || log_full(replica->config.log);
-    if (!full) {
+    if (!full && replica->repair.index == 0) {
         room->transfer_wait_ms = 0;
     } else if (!room->full) {
         room->transfer_ms = replica->now_ms;
@@ -148,7 +148,8 @@ static uint64_t next_heir(const struct replica *replica)
 void room_hand_over(struct replica *replica)
 {
     struct room *room = &replica->room;
-    if (!room->full || !replica_can_propose(replica) || replica->now_ms < room->transfer_ms) {
+    bool ill = room->full || replica->repair.index != 0;
+    if (!ill || !replica_can_propose(replica) || replica->now_ms < room->transfer_ms) {
         return;
     }
     uint64_t heir_id = next_heir(replica);
@@ -156,7 +157,7 @@ void room_hand_over(struct replica *replica)
     room->transfer_ms = wait_longer(replica, &room->transfer_wait_ms, TRANSFER_MOST_MS) +
                         2u * (uint64_t)replica->config.election_ms;
     if (heir_id != 0) {
-        LOG_INFO("the disk is full: leadership is offered", FIELD_U64("node", heir_id));
+        LOG_INFO("the disk is full or damaged: leadership is offered", FIELD_U64("node", heir_id));
         room->transferred_id = heir_id;
         membership_transfer(replica, heir_id);
     }

@@ -88,6 +88,7 @@ void replica_status(struct replica *replica, struct replica_status *status)
         .time_ms = replica->log_time_ms,
         .in_flight = replica->pending.local_count,
         .disk_full = replica_disk_full(replica),
+        .repairing = replica->repair.index,
         .messages_malformed = replica->messages_malformed,
         .messages_dropped = replica->messages_dropped,
     };

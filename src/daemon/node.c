@@ -110,7 +110,26 @@ static void host_failed(void *context, enum conclave_code code, const char *what
     _exit(NODE_FAILED);
 }
 
-/* Found by reading for it. The state is made anew by the next start; the log cannot be. */
+/* The scrub goes on where it was, once nothing is being repaired. */
+static void look_again(struct node *node, bool repairs)
+{
+    if (node->scrub != NULL && node->scrub_index != 0 && !repairs) {
+        scrub_go_on(node->scrub, node->scrub_index);
+        node->scrub_index = 0;
+    }
+}
+
+static void host_repaired(void *context, uint64_t index)
+{
+    struct node *node = context;
+    metric_add(&node->seeing.instruments.repairs, 1);
+    LOG_INFO("the log is whole again at this entry: the node votes",
+             FIELD_TEXT("log", node->storage.data_dir.log), FIELD_U64("index", index));
+    look_again(node, false);
+}
+
+/* Found by reading for it. An entry of the log comes from another node if its head is sound; the
+ * state is made anew by the next start. */
 static void on_damage(void *context, const struct scrub_finding *finding)
 {
     struct node *node = context;
@@ -122,6 +141,13 @@ static void on_damage(void *context, const struct scrub_finding *finding)
                        "its state anew from the log",
                        node->storage.data_dir.state);
     } else {
+        enum conclave_code code = replica_repair(node->replica, finding->index);
+        if (code != CONCLAVE_CORRUPT) {
+            /* Repaired soon, or gone; BUSY: another one comes first. */
+            node->scrub_index = finding->index;
+            look_again(node, code == CONCLAVE_OK || code == CONCLAVE_BUSY);
+            return;
+        }
         (void)snprintf(reason, sizeof reason,
                        "%s: entry %" PRIu64 " does not match its checksum: replace the node "
                        "(conclave cluster replace), and its disk",
@@ -414,6 +440,7 @@ static enum conclave_code open_replica(struct node *node)
         .keep = host_keep,
         .seated = host_seated,
         .failed = host_failed,
+        .repaired = host_repaired,
     };
     node->api_host = (struct api_host){
         .context = node,

@@ -34,6 +34,7 @@ struct node {
     struct tls_context *tls; /* NULL: connections are not encrypted */
     struct log_writer *writer;
     struct scrub *scrub;
+    uint64_t scrub_index; /* where it stands still; 0: it does not */
     struct keeper keeper;
     bool keeper_open;
     struct verifier *verifier;

@@ -1,6 +1,6 @@
 /* Reads everything that is stored, slowly, over and over, so that damage is found before it is met.
  *
- * A thread of the lowest priority walks the log's entries and the state's values, which their
+ * A thread of low priority walks the log's entries and the state's values, which their
  * stores check as they are read, a chunk at a time; between two it waits so long that it stays
  * below its share of the disk and of a core, and between two rounds it rests. The first finding is
  * told on the loop, and ends the round. What the kernel has in its cache is read from there: what

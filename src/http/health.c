@@ -55,6 +55,10 @@ static void check_disk(const struct http_view *view, struct health_report *repor
     if (view->replica.disk_full) {
         add(report, "disk", HEALTH_NOT_READY, "full: make room on the one with %s",
             view->data_dir == NULL ? "the data" : view->data_dir);
+    } else if (view->replica.repairing != 0) {
+        add(report, "disk", HEALTH_NOT_READY,
+            "entry %" PRIu64 " of the log is damaged: it is fetched from another node",
+            view->replica.repairing);
     } else {
         add(report, "disk", HEALTH_OK, "has room");
     }

@@ -31,6 +31,7 @@ struct http_instruments {
     struct metric_histogram write_entries; /* log entries in each write */
     /* What the scrub has seen, and how far in the log it is. */
     struct metric_counter scrub_bytes, scrub_rounds, scrub_log_findings, scrub_state_findings;
+    struct metric_counter repairs; /* of entries of the log */
     _Atomic uint64_t scrub_index;
 };
 

@@ -259,6 +259,8 @@ static void write_scrub(struct exposition *to, const struct http_instruments *in
                       "Damage that was found by reading for it.");
     exposition_counter(to, "store=\"log\"", metric_value(&instruments->scrub_log_findings));
     exposition_counter(to, "store=\"state\"", metric_value(&instruments->scrub_state_findings));
+    counter(to, "conclave_log_repairs", "Entries of the log that were damaged, and fetched anew.",
+            metric_value(&instruments->repairs));
 }
 
 static void write_process(struct exposition *to, const struct process_usage *process)

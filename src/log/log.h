@@ -63,6 +63,7 @@ struct log_operations {
                                log_read_entry callback, void *context);
     enum conclave_code (*read_header)(struct log *log, uint64_t index, uint64_t *term,
                                       enum log_entry_type *type);
+    enum conclave_code (*repair)(struct log *log, uint64_t index, const struct log_entry *entry);
     enum conclave_code (*save_vote)(struct log *log, struct log_vote vote);
     enum conclave_code (*load_vote)(struct log *log, struct log_vote *vote);
     enum conclave_code (*save_identity)(struct log *log, struct slice identity);
@@ -108,6 +109,17 @@ static inline MUST_USE enum conclave_code log_read_header(struct log *log, uint6
                                                           uint64_t *term, enum log_entry_type *type)
 {
     return log->operations->read_header(log, index, term, type);
+}
+
+/* Puts back the data of an entry that does not match its checksum, durably: `entry` must be what
+ * was stored, which the entry's head, if that is sound, tells by term, type, size and checksum.
+ * CORRUPT when the head is damaged too, or tells that it is another; NOT_FOUND; errors of a write.
+ */
+static inline MUST_USE enum conclave_code log_repair(struct log *log, uint64_t index,
+                                                     const struct log_entry *entry)
+{
+    ASSERT(index >= 1 && entry != NULL);
+    return log->operations->repair(log, index, entry);
 }
 
 /* Durable on return. A log that has none yet loads as {0, 0}. */

@@ -320,7 +320,15 @@ static enum conclave_code journal_read_header(struct log *log, uint64_t index, u
     return code;
 }
 
-/* --- Vote and identity: rare, and LMDB's --- */
+/* --- Vote, identity, repairs: rare, and LMDB's --- */
+
+/* What the journal has is in memory. */
+static enum conclave_code journal_repair(struct log *log, uint64_t index,
+                                         const struct log_entry *entry)
+{
+    struct log_journal *journal = journal_of(log);
+    return is_poisoned(journal) ? CONCLAVE_IO : log_repair(journal->below, index, entry);
+}
 
 static enum conclave_code journal_save_vote(struct log *log, struct log_vote vote)
 {
@@ -400,6 +408,7 @@ const struct log_operations journal_operations = {
     .append = journal_append,
     .read = journal_read,
     .read_header = journal_read_header,
+    .repair = journal_repair,
     .save_vote = journal_save_vote,
     .load_vote = journal_load_vote,
     .save_identity = journal_save_identity,

@@ -246,6 +246,44 @@ static enum conclave_code lmdb_append(struct log *log, uint64_t first_index,
     return rv;
 }
 
+struct repair {
+    uint64_t index;
+    const struct log_entry *entry;
+};
+
+static int repair_work(struct log_lmdb *lmdb, MDB_txn *txn, const void *context)
+{
+    const struct repair *repair = context;
+    const struct log_entry *entry = repair->entry;
+    uint8_t bytes[LOG_LMDB_INDEX_KEY_BYTES];
+    MDB_val key = log_lmdb_index_key(repair->index, bytes);
+    MDB_val found;
+    int rv = mdb_get(txn, lmdb->entries, &key, &found);
+    if (rv == 0 && log_record_check_origin(slice_of(found.mv_data, found.mv_size), repair->index,
+                                           entry) != CONCLAVE_OK) {
+        rv = MDB_CORRUPTED;
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    struct log_record record = {
+        .type = (uint8_t)entry->type, .term = entry->term, .data = entry->data};
+    return log_lmdb_put_record(txn, lmdb->entries, key, repair->index, &record, 0);
+}
+
+static enum conclave_code lmdb_repair(struct log *log, uint64_t index,
+                                      const struct log_entry *entry)
+{
+    struct log_lmdb *lmdb = lmdb_of(log);
+    if (index > atomic_load(&lmdb->last_index)) {
+        return CONCLAVE_NOT_FOUND;
+    }
+    const struct repair repair = {.index = index, .entry = entry};
+    const struct write_room room = {
+        .bytes = TREE_EXTRA_BYTES + room_of_record(LOG_RECORD_HEAD_BYTES + entry->data.size)};
+    return run_write(lmdb, repair_work, &repair, &room);
+}
+
 static const struct write_room reserved = {0};
 
 struct save {
@@ -576,6 +614,7 @@ const struct log_operations log_lmdb_operations = {
     .append = lmdb_append,
     .read = lmdb_read,
     .read_header = lmdb_read_header,
+    .repair = lmdb_repair,
     .save_vote = lmdb_save_vote,
     .load_vote = lmdb_load_vote,
     .save_identity = lmdb_save_identity,

@@ -196,6 +196,26 @@ static enum conclave_code memory_read_header(struct log *log, uint64_t index, ui
     return rv;
 }
 
+static enum conclave_code memory_repair(struct log *log, uint64_t index,
+                                        const struct log_entry *entry)
+{
+    struct log_memory *memory = lock(log);
+    enum conclave_code rv = CONCLAVE_NOT_FOUND;
+    if (index <= memory->entry_count) {
+        rv = log_record_check_origin(stored_slice(memory->entries[index - 1]), index, entry);
+    }
+    if (rv == CONCLAVE_OK) {
+        struct stored *fresh = store_entry(index, entry);
+        rv = fresh == NULL ? CONCLAVE_NO_MEMORY : CONCLAVE_OK;
+        if (fresh != NULL) {
+            memory_free(memory->entries[index - 1]);
+            memory->entries[index - 1] = fresh;
+        }
+    }
+    unlock(memory);
+    return rv;
+}
+
 static enum conclave_code memory_save_vote(struct log *log, struct log_vote vote)
 {
     struct log_memory *memory = lock(log);
@@ -269,6 +289,7 @@ static const struct log_operations memory_operations = {
     .append = memory_append,
     .read = memory_read,
     .read_header = memory_read_header,
+    .repair = memory_repair,
     .save_vote = memory_save_vote,
     .load_vote = memory_load_vote,
     .save_identity = memory_save_identity,
@@ -329,5 +350,13 @@ void log_memory_corrupt(struct log *log, uint64_t index, size_t bit)
     size_t begin = data_size > 0 ? LOG_RECORD_HEAD_BYTES : 0;
     size_t byte = begin + bit / 8 % (stored->size - begin);
     stored->bytes[byte] ^= (uint8_t)(1u << bit % 8);
+    unlock(memory);
+}
+
+void log_memory_corrupt_head(struct log *log, uint64_t index, size_t bit)
+{
+    struct log_memory *memory = lock(log);
+    ASSERT(index >= 1 && index <= memory->entry_count && bit < 8u * LOG_RECORD_HEAD_BYTES);
+    memory->entries[index - 1]->bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
     unlock(memory);
 }

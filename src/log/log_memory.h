@@ -20,4 +20,7 @@ void log_memory_fill(struct log *log, bool entries, bool votes);
  * the start of the data and wraps at its end; of an entry without data, of its head. */
 void log_memory_corrupt(struct log *log, uint64_t index, size_t bit);
 
+/* The same for a bit of its head. */
+void log_memory_corrupt_head(struct log *log, uint64_t index, size_t bit);
+
 #endif

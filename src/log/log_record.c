@@ -96,6 +96,21 @@ enum conclave_code log_record_read_entry(struct slice stored, uint64_t index,
     return CONCLAVE_OK;
 }
 
+enum conclave_code log_record_check_origin(struct slice stored, uint64_t index,
+                                           const struct log_entry *entry)
+{
+    ASSERT(entry != NULL);
+    struct log_record record;
+    enum conclave_code rv = log_record_read_head(stored, index, &record);
+    if (rv != CONCLAVE_OK) {
+        return rv;
+    }
+    bool same = record.type == (uint8_t)entry->type && record.term == entry->term &&
+                record.data.size == entry->data.size &&
+                load_bytes(stored.data + 16, 8) == XXH3_64bits(entry->data.data, entry->data.size);
+    return same ? CONCLAVE_OK : CONCLAVE_CORRUPT;
+}
+
 void log_record_pack_vote(uint8_t data[LOG_RECORD_VOTE_BYTES], struct log_vote vote)
 {
     store_u64(data, vote.term);

@@ -47,6 +47,11 @@ enum conclave_code log_record_read_entry(struct slice stored, uint64_t index,
                                          struct log_entry *entry) MUST_USE;
 
 /* The data of a vote's record. */
+/* OK when the stored record has a sound head and `entry` is what it was made of, whether its own
+ * data is damaged or not; else CORRUPT. */
+enum conclave_code log_record_check_origin(struct slice stored, uint64_t index,
+                                           const struct log_entry *entry) MUST_USE;
+
 void log_record_pack_vote(uint8_t data[LOG_RECORD_VOTE_BYTES], struct log_vote vote);
 struct log_vote log_record_unpack_vote(const uint8_t data[LOG_RECORD_VOTE_BYTES]);
 

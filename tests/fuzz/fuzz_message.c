@@ -69,6 +69,10 @@ static void write_again(const struct message *message)
     case MESSAGE_CHECKPOINT_HELD:
         message_write_checkpoint_held(&written, message->checkpoint.size);
         break;
+    case MESSAGE_REPAIR_ASK:
+    case MESSAGE_REPAIR_ENTRY:
+        message_write_repair(&written, message->type, &message->repair);
+        break;
     case MESSAGE_SNAPSHOT: /* has no writer */
         codec_write_array(&written, 2);
         codec_write_u64(&written, MESSAGE_VERSION);

@@ -144,6 +144,12 @@ static enum conclave_code frozen_save_vote(struct log *log, struct log_vote vote
     return rv;
 }
 
+static enum conclave_code frozen_repair(struct log *log, uint64_t index,
+                                        const struct log_entry *entry)
+{
+    return log_repair(bare_log(log), index, entry);
+}
+
 static enum conclave_code frozen_load_vote(struct log *log, struct log_vote *vote)
 {
     return log_load_vote(bare_log(log), vote);
@@ -175,6 +181,7 @@ static const struct log_operations log_table = {
     .append = frozen_append,
     .read = frozen_read,
     .read_header = frozen_read_header,
+    .repair = frozen_repair,
     .save_vote = frozen_save_vote,
     .load_vote = frozen_load_vote,
     .save_identity = frozen_save_identity,

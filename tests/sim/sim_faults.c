@@ -416,6 +416,13 @@ static void bit_rot(struct sim *sim)
         sim_disk_rot(node->disk, index, bit);
         sim_count(sim, SIM_bit_rot);
         sim_say(sim, "entry %llu of node %u rots", (unsigned long long)index, node->id);
+        if (node->up && lot(sim, 2) == 0) { /* somebody looks */
+            sim_host_enter(node);
+            enum conclave_code rv = replica_repair(node->replica, index);
+            sim_host_leave(node);
+            sim_say(sim, "node %u is to repair it: %s", node->id, conclave_code_name(rv));
+            sim_node_settle(node);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "sim/sim_disk.h"
 #include "sim/sim_door.h"
 #include "sim/sim_queue.h"
 #include "sim/sim_record.h"
@@ -256,6 +257,15 @@ static void host_keep(void *context, struct slice bytes)
     sim_record_keep(context, bytes);
 }
 
+static void host_repaired(void *context, uint64_t index)
+{
+    struct sim_node *node = context;
+    if (!node->doomed && sim_disk_rotten(node->disk) == index) {
+        sim_count(node->sim, SIM_bit_rot_repaired);
+        sim_disk_mend(node->disk); /* there is nothing to mend any more */
+    }
+}
+
 static void host_failed(void *context, enum conclave_code code, const char *what)
 {
     struct sim_node *node = context;
@@ -279,7 +289,8 @@ void sim_host_open(struct sim_node *node)
                                        .event = host_event,
                                        .seated = host_seated,
                                        .keep = host_keep,
-                                       .failed = host_failed};
+                                       .failed = host_failed,
+                                       .repaired = host_repaired};
 }
 
 void sim_host_enter(struct sim_node *node)

@@ -70,6 +70,7 @@
     X(disk_full)             \
     X(bit_rot)               \
     X(bit_rot_found)         \
+    X(bit_rot_repaired)      \
     X(state_rot)             \
     X(state_rot_found)       \
     X(no_memory)             \

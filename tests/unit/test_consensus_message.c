@@ -320,10 +320,41 @@ static void test_the_largest_configuration_fits(void **state)
     raft_configuration_close(&configuration);
 }
 
+static void test_repair(void **state)
+{
+    (void)state;
+    struct buffer buffer;
+    buffer_init(&buffer, 1024);
+    struct message_repair repair = {.index = 300, .term = 7};
+    message_write_repair(&buffer, MESSAGE_REPAIR_ASK, &repair);
+    assert_bytes(&buffer, BYTES("\x94\x01\x11\xcd\x01\x2c\x07"));
+    assert_robust(buffer_slice(&buffer));
+    buffer_clear(&buffer);
+    repair.type = 1;
+    repair.data = BYTES("abc");
+    message_write_repair(&buffer, MESSAGE_REPAIR_ENTRY, &repair);
+    assert_bytes(&buffer, BYTES("\x96\x01\x12\xcd\x01\x2c\x07\x01\xc4\x03"
+                                "abc"));
+    assert_robust(buffer_slice(&buffer));
+    struct message message;
+    assert_int_equal(message_decode(&message, 2, buffer_slice(&buffer)), CONCLAVE_OK);
+    assert_int_equal(message.type, MESSAGE_REPAIR_ENTRY);
+    assert_true(message.repair.index == 300 && message.repair.term == 7);
+    assert_true(slice_equal(message.repair.data, BYTES("abc")));
+    message_close(&message);
+    buffer_close(&buffer);
+    /* no index, no term, no such type */
+    assert_int_equal(decode(BYTES("\x94\x01\x11\x00\x07")), CONCLAVE_BAD_REQUEST);
+    assert_int_equal(decode(BYTES("\x94\x01\x11\x07\x00")), CONCLAVE_BAD_REQUEST);
+    assert_int_equal(decode(BYTES("\x96\x01\x12\x07\x07\x00\xc4\x00")), CONCLAVE_BAD_REQUEST);
+    assert_int_equal(decode(BYTES("\x96\x01\x12\x07\x07\x04\xc4\x00")), CONCLAVE_BAD_REQUEST);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_append),
+        cmocka_unit_test(test_repair),
         cmocka_unit_test(test_appends_that_cannot_be_are_refused),
         cmocka_unit_test(test_votes_and_results),
         cmocka_unit_test(test_forwards),
