@@ -141,6 +141,7 @@ enum conclave_code member_named(struct model_context *context, struct slice id, 
 {
     uint32_t number;
     bool key_changed;
+    *member = (struct member){0};
     enum conclave_code code = member_find(context->transaction, id, &number, &key_changed);
     if (code == CONCLAVE_NOT_FOUND) {
         return refuse(context, CONCLAVE_UNKNOWN_MEMBER, "there is no member \"%.*s\"",
