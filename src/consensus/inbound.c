@@ -199,12 +199,12 @@ static void receive_vote(struct replica *replica, uint64_t node_id, struct raft_
     }
 }
 
-/* Who has a damaged entry neither votes nor acknowledges. */
+/* Who has a damaged entry does not vote. It takes appends in, as an entry that was never committed
+ * may be replaced, but acknowledges none (outbound.c). */
 static bool is_refrained(const struct replica *replica, enum message_type type)
 {
     return replica->repair.index != 0 &&
-           (type == MESSAGE_APPEND || type == MESSAGE_VOTE || type == MESSAGE_VOTE_RESULT ||
-            type == MESSAGE_TIMEOUT_NOW);
+           (type == MESSAGE_VOTE || type == MESSAGE_VOTE_RESULT || type == MESSAGE_TIMEOUT_NOW);
 }
 
 static void dispatch(struct replica *replica, uint64_t node_id, struct message *message)

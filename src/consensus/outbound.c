@@ -108,6 +108,12 @@ void outbound_send(struct replica *replica, const struct raft_message *message)
         message_write_raft(&replica->message, &copy);
         break;
     case RAFT_APPEND_ENTRIES_RESULT:
+        if (replica->repair.index != 0) {
+            replica->messages_dropped++;
+            return; /* what it stands on is not whole here */
+        }
+        message_write_raft(&replica->message, message);
+        break;
     case RAFT_REQUEST_VOTE:
     case RAFT_TIMEOUT_NOW:
         message_write_raft(&replica->message, message);

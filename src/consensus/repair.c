@@ -59,10 +59,26 @@ static uint64_t next_peer(const struct replica *replica)
     return 0;
 }
 
+static void finish(struct replica *replica)
+{
+    const struct replica_host *host = replica->config.host;
+    uint64_t index = replica->repair.index;
+    replica->repair = (struct repair){0};
+    replica->work_pending = true;
+    if (host->repaired != NULL) {
+        host->repaired(host->context, index);
+    }
+}
+
 void repair_run(struct replica *replica)
 {
     struct repair *repair = &replica->repair;
     if (repair->index == 0 || replica->now_ms < repair->ask_ms) {
+        return;
+    }
+    /* Read well after all, or replaced, as nobody had committed it. */
+    if (look(replica, repair->index) != CONCLAVE_CORRUPT) {
+        finish(replica);
         return;
     }
     repair->ask_ms = replica->now_ms + ASK_MS;
@@ -129,12 +145,7 @@ void repair_answered(struct replica *replica, const struct message_repair *answe
     }
     LOG_INFO("an entry of the log was repaired from another node",
              FIELD_U64("index", repair->index));
-    uint64_t index = repair->index;
-    *repair = (struct repair){0};
-    replica->work_pending = true;
-    if (replica->config.host->repaired != NULL) {
-        replica->config.host->repaired(replica->config.host->context, index);
-    }
+    finish(replica);
 }
 
 enum conclave_code replica_repair(struct replica *replica, uint64_t index)

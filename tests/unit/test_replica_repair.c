@@ -166,6 +166,37 @@ static void test_it_does_not_vote_meanwhile(void **state)
     close_world(world);
 }
 
+/* An entry that was never committed is nowhere else: it is replaced as any such entry is. */
+static void test_an_entry_that_nobody_committed(void **state)
+{
+    (void)state;
+    uint64_t index;
+    struct world *world = open_world(3);
+    unsigned ill = start(world, &index);
+    world_isolate(world, ill);
+    struct actor member;
+    struct buffer command;
+    actor_init(&member, "lost");
+    buffer_init(&command, LIMIT_FRAME_BYTES);
+    actor_admit(&world->chair, &command, world->cluster_id, world_wall_ms(world) + DAY_MS / 2,
+                &member);
+    (void)world_submit(world, ill, buffer_slice(&command), TIMEOUT_MS);
+    buffer_close(&command);
+    world_run(world, 100);
+    index = log_last_index(world->nodes[ill].log);
+    world_crash(world, ill);
+    world_heal(world);
+    unsigned next = world_await_leader(world, 5000);
+    assert_int_equal(admitted(world, next, "other"), CONCLAVE_OK);
+    assert_true(log_last_index(world->nodes[next].log) >= index);
+    assert_int_equal(world_start(world, ill), CONCLAVE_OK);
+    damage(world, ill, index);
+    assert_true(world_run_until(world, is_whole, &ill, 3000));
+    expect_same(world, ill, next, index);
+    assert_true(world_await_equal(world, 5000));
+    close_world(world);
+}
+
 static void inject(struct world *world, unsigned from, unsigned to,
                    const struct message_repair *answer)
 {
@@ -241,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_a_follower_is_repaired),
         cmocka_unit_test(test_a_leader_is_repaired),
         cmocka_unit_test(test_it_does_not_vote_meanwhile),
+        cmocka_unit_test(test_an_entry_that_nobody_committed),
         cmocka_unit_test(test_only_the_very_bytes_are_taken),
         cmocka_unit_test(test_a_damaged_head_is_not_repaired),
     };
