@@ -100,6 +100,8 @@ struct replica {
     struct replica_seat told[LIMIT_NODES]; /* what the host was told (seats.c) */
     unsigned told_count;
     uint64_t seats_ms; /* a leader compares the configuration with the wanted one then (seats.c) */
+    unsigned seats_wait_ms; /* after the last hand-over that did not come about */
+    uint64_t seats_heir_id; /* to whom that was */
 
     struct buffer message; /* scratch: one outgoing message */
     struct buffer entries; /* scratch: its entries */

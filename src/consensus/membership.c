@@ -7,6 +7,7 @@
 #include "consensus/batch.h"
 #include "consensus/core.h"
 #include "consensus/driver.h"
+#include "consensus/seats.h"
 
 #define ROLE_REMOVE (-1)
 
@@ -179,6 +180,23 @@ void membership_transfer(struct replica *replica, uint64_t node_id)
         replica_fail(replica, driver_code(rv), "leadership could not be handed over");
     }
     replica->work_pending = true; /* who leads changed: the next tick looks */
+}
+
+uint64_t membership_heir(const struct replica *replica, uint64_t last_id)
+{
+    const struct raft_configuration *configuration = &replica->raft.configuration;
+    unsigned begin = 0;
+    while (begin < configuration->n && configuration->servers[begin].id != last_id) {
+        begin++;
+    }
+    for (unsigned i = 1; i <= configuration->n; i++) {
+        const struct raft_server *server = &configuration->servers[(begin + i) % configuration->n];
+        if (server->role == RAFT_VOTER && server->id != replica->config.node_id &&
+            seats_heard(replica, server->id, replica->config.election_ms)) {
+            return server->id;
+        }
+    }
+    return 0;
 }
 
 void replica_transfer(struct replica *replica)

@@ -126,25 +126,6 @@ bool room_look(struct replica *replica)
     return !room->unsaved;
 }
 
-/* The next voter, in the configuration's order, that is heard of; 0: there is none. */
-static uint64_t next_heir(const struct replica *replica)
-{
-    const struct raft_configuration *configuration = &replica->raft.configuration;
-    unsigned begin = 0;
-    while (begin < configuration->n &&
-           configuration->servers[begin].id != replica->room.transferred_id) {
-        begin++;
-    }
-    for (unsigned i = 1; i <= configuration->n; i++) {
-        const struct raft_server *server = &configuration->servers[(begin + i) % configuration->n];
-        if (server->role == RAFT_VOTER && server->id != replica->config.node_id &&
-            seats_heard(replica, server->id, replica->config.election_ms)) {
-            return server->id;
-        }
-    }
-    return 0;
-}
-
 void room_hand_over(struct replica *replica)
 {
     struct room *room = &replica->room;
@@ -152,7 +133,7 @@ void room_hand_over(struct replica *replica)
     if (!ill || !replica_can_propose(replica) || replica->now_ms < room->transfer_ms) {
         return;
     }
-    uint64_t heir_id = next_heir(replica);
+    uint64_t heir_id = membership_heir(replica, room->transferred_id);
     /* The time in which the core tries: then somebody else is next, if there is. */
     room->transfer_ms = wait_longer(replica, &room->transfer_wait_ms, TRANSFER_MOST_MS) +
                         2u * (uint64_t)replica->config.election_ms;

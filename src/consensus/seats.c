@@ -9,6 +9,8 @@
 /* How often a leader compares; a change takes some round trips anyway. */
 #define SEATS_PERIOD_MS 100u
 
+#define SEATS_WAIT_MOST_MS 5000u
+
 static void step_change(struct seats_step *step, const struct node_record *node, int role)
 {
     ASSERT(node->peer.size <= LIMIT_ADDRESS_BYTES);
@@ -188,8 +190,30 @@ static enum conclave_code next_step(struct replica *replica, struct seats_step *
     return code;
 }
 
+/* While the core tries, nothing is decided. So the next try comes later each time, and to whoever
+ * may lead it is another one: an heir whose log has more than the leader's takes nothing until the
+ * leader has written again. */
+static void hand_over(struct replica *replica, uint64_t node_id)
+{
+    uint64_t heir_id = node_id != 0 ? node_id : membership_heir(replica, replica->seats_heir_id);
+    if (heir_id == 0) {
+        return; /* nobody is heard of */
+    }
+    LOG_INFO("this node hands over, as was commanded", FIELD_U64("to", heir_id));
+    replica->seats_heir_id = heir_id;
+    replica->seats_wait_ms = replica->seats_wait_ms == 0 ? replica->config.election_ms
+                             : replica->seats_wait_ms < SEATS_WAIT_MOST_MS
+                                 ? 2 * replica->seats_wait_ms
+                                 : replica->seats_wait_ms;
+    replica->seats_ms = replica->now_ms + replica->config.election_ms + replica->seats_wait_ms;
+    membership_transfer(replica, heir_id);
+}
+
 void seats_run(struct replica *replica)
 {
+    if (!replica_leads(replica)) {
+        replica->seats_wait_ms = 0;
+    }
     /* A state that is behind, because it is made anew, wants what was wanted long ago. */
     if (!replica_can_propose(replica) || !replica_leads_ready(replica) ||
         replica->state.applied_index < replica->ready_index ||
@@ -204,8 +228,7 @@ void seats_run(struct replica *replica)
         return;
     }
     if (step.action == SEATS_TRANSFER) {
-        LOG_INFO("this node hands over, as was commanded", FIELD_U64("to", step.node_id));
-        membership_transfer(replica, step.node_id);
+        hand_over(replica, step.node_id);
     } else if (step.action == SEATS_CHANGE) {
         code = membership_change(replica, step.node_id, step.address, step.role);
         if (code != CONCLAVE_OK && code != CONCLAVE_BUSY && code != CONCLAVE_NOT_LEADER) {

@@ -94,8 +94,7 @@ static void add_node(struct fixture *fixture, unsigned node, const char *role, u
     decide(fixture, code);
 }
 
-static void change_node(struct fixture *fixture, const char *kind, unsigned node, const char *role,
-                        const char *code)
+static void change_body(struct fixture *fixture, const char *kind, unsigned node, const char *role)
 {
     struct buffer body;
     buffer_init(&body, 1024);
@@ -107,6 +106,12 @@ static void change_node(struct fixture *fixture, const char *kind, unsigned node
         codec_write_text(&body, role);
     }
     sign(fixture, kind, &body);
+}
+
+static void change_node(struct fixture *fixture, const char *kind, unsigned node, const char *role,
+                        const char *code)
+{
+    change_body(fixture, kind, node, role);
     decide(fixture, code);
 }
 
@@ -203,6 +208,49 @@ static void test_remove_the_leader(void **state)
     close_fixture(&fixture);
 }
 
+static bool leads_of_two(struct world *world, void *context)
+{
+    const unsigned *not_this = context;
+    unsigned leader = world_leader(world);
+    return leader != 0 && leader != *not_this;
+}
+
+/* A leader that is to go offers the lead to each in turn: one whose log is longer than its own,
+ * with entries that were never committed, cannot take it (Ongaro, section 3.10). Simulator, seed
+ * 200643: it was offered to that one for ever, and nothing was decided meanwhile. */
+static void test_an_heir_that_cannot(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    open_fixture(&fixture, 3, 3);
+    struct world *world = fixture.world;
+    unsigned old = world_leader(world), next = old % 3 + 1, third = next % 3 + 1;
+    world_crash(world, third);
+    change_node(&fixture, "node.remove", next, NULL, "ok"); /* it waits: no majority would be up */
+    world_run(world, 500);
+    world_isolate(world, old);
+    for (unsigned i = 0; i < 3; i++) { /* into its log, and no further */
+        change_body(&fixture, "node.lead", old, NULL);
+        (void)world_submit(world, old, buffer_slice(&fixture.command), TIMEOUT_MS);
+        world_run(world, 20);
+    }
+    assert_int_equal(world_start(world, third), CONCLAVE_OK);
+    assert_true(world_run_until(world, leads_of_two, &old, TIMEOUT_MS));
+    assert_int_equal(world_leader(world), next);
+    assert_true(log_last_index(world->nodes[old].log) > log_last_index(world->nodes[next].log));
+    world_crash(world, third);
+    world_heal(world);
+    world_run(world, 1000); /* the old one follows, as far as the log of the leader goes */
+    assert_int_equal(world_leader(world), next);
+    assert_true(log_last_index(world->nodes[old].log) > log_last_index(world->nodes[next].log));
+    assert_int_equal(world_start(world, third), CONCLAVE_OK);
+    char wanted[16];
+    snprintf(wanted, sizeof wanted, "%uv %uv", old < third ? old : third,
+             old < third ? third : old);
+    await_seats(&fixture, wanted);
+    close_fixture(&fixture);
+}
+
 static void test_replace_a_dead_node(void **state)
 {
     (void)state;
@@ -285,10 +333,10 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_join_and_promote),  cmocka_unit_test(test_a_joiner_restarts),
-        cmocka_unit_test(test_remove_the_leader), cmocka_unit_test(test_replace_a_dead_node),
-        cmocka_unit_test(test_replace_unheard),   cmocka_unit_test(test_grow_and_shrink),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_join_and_promote),    cmocka_unit_test(test_a_joiner_restarts),
+        cmocka_unit_test(test_remove_the_leader),   cmocka_unit_test(test_an_heir_that_cannot),
+        cmocka_unit_test(test_replace_a_dead_node), cmocka_unit_test(test_replace_unheard),
+        cmocka_unit_test(test_grow_and_shrink),     cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
