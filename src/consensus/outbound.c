@@ -108,7 +108,7 @@ void outbound_send(struct replica *replica, const struct raft_message *message)
         message_write_raft(&replica->message, &copy);
         break;
     case RAFT_APPEND_ENTRIES_RESULT:
-        if (replica->repair.index != 0) {
+        if (replica->repair.index != 0 && message->append_entries_result.rejected == 0) {
             replica->messages_dropped++;
             return; /* what it stands on is not whole here */
         }

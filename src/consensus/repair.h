@@ -9,8 +9,8 @@
  * acknowledged, and stops.)
  *
  * Until it is whole again the node does not vote, stands for no election and acknowledges nothing;
- * a leader hands over. It takes appends in: an entry that nobody committed may be on no other disk,
- * and is replaced by the leader's.
+ * a leader hands over. It takes appends in, and refuses those that do not fit: an entry that nobody
+ * committed may be on no other disk, and is replaced by the leader's.
  */
 #ifndef CONSENSUS_REPAIR_H
 #define CONSENSUS_REPAIR_H
