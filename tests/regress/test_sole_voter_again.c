@@ -8,7 +8,7 @@
  *    of a majority. The library refuses the vote of who is a standby by his own configuration: no
  *    leader ever again, with both nodes up. Found by conclave-sim, seed 1137 of commit f9dbf98.
  * 3. The same of a leader that made itself a spare, alone, while the others went on and gave it a
- *    part in their majority. Found by conclave-sim, seed 501566 of commit 31ae3f1.
+ *    part in their majority. Found by conclave-sim, seed 501566.
  */
 #include <setjmp.h>
 #include <stdarg.h>
