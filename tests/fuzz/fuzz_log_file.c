@@ -31,7 +31,7 @@ void fuzz_open(void)
     ASSERT(mkdtemp(path) != NULL);
     folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ASSERT(folder >= 0);
-    struct fuzz_file memory;
+    static struct fuzz_file memory;
     fuzz_file_open(&memory);
     file = memory.descriptor;
     ASSERT(symlinkat(memory.path, folder, LOG_FILE_NAME) == 0);
